@@ -1,0 +1,1 @@
+//! Builds and supervises everything, and shuts it down.

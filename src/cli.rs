@@ -1,0 +1,81 @@
+//! The command line: one file per subcommand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod classify;
+mod demo;
+mod probe;
+mod replay;
+mod report;
+mod serve;
+mod simulate;
+mod status;
+
+/// Exit code for a wrong command line or configuration (`EX_USAGE` of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
+/// Overload health monitor for LLM APIs: ingests outcomes, probes, exports, answers.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (the default)
+    Serve(serve::Args),
+    /// Simulated providers with a day of weather, clients, probes and the daemon: no keys needed
+    Demo(demo::Args),
+    /// The simulated providers alone
+    Simulate(simulate::Args),
+    /// The health table of a running daemon
+    Status(status::Args),
+    /// One probe, the outcome explained
+    Probe(probe::Args),
+    /// Classify provider replies: NDJSON on stdin to NDJSON on stdout
+    Classify(classify::Args),
+    /// Replay outcome or trace files on their own clock: state changes as NDJSON
+    Replay(replay::Args),
+    /// Report one outcome to a running daemon
+    Report(report::Args),
+}
+
+/// Parses the arguments, runs, and gives the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            // A closed stdout or stderr leaves nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Demo(args)) => demo::run(args),
+        Some(Command::Simulate(args)) => simulate::run(args),
+        Some(Command::Status(args)) => status::run(args),
+        Some(Command::Probe(args)) => probe::run(args),
+        Some(Command::Classify(args)) => classify::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Report(args)) => report::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
+            {
+                eprintln!("brownout: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `brownout simulate`.
+
+use std::process::ExitCode;
+
+/// Arguments of `brownout simulate`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it, worded for the terminal.
+pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not built yet")
+}

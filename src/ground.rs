@@ -1,0 +1,8 @@
+//! What everything above the domain stands on: clock, configuration, catalogue, telemetry.
+
+pub mod clock;
+pub mod secret;
+pub mod catalog;
+pub mod config;
+pub mod telemetry;
+pub mod self_stats;

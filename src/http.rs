@@ -1,0 +1,1 @@
+//! Sockets, routes, limits.

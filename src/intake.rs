@@ -1,0 +1,5 @@
+//! Bytes and probes to outcomes: the ways in.
+
+pub mod report;
+pub mod probe;
+pub mod schedule;

@@ -1,0 +1,1 @@
+//! Synthetic probes: one real inference request, read to its terminal event.

@@ -1,0 +1,1 @@
+//! Providers played on loopback, for the demo and the tests.

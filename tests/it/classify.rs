@@ -1,0 +1,1 @@
+//! The classifier against the recorded cases.

@@ -1,0 +1,1 @@
+//! Starts the real daemon on port 0.

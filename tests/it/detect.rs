@@ -1,0 +1,1 @@
+//! The detector against its oracle and the labelled traces.

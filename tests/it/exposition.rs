@@ -1,0 +1,1 @@
+//! Metrics as Prometheus and its libraries read them.

@@ -1,0 +1,1 @@
+//! Reports, good and bad, through the real HTTP server.

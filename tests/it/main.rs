@@ -1,0 +1,15 @@
+//! The one integration binary: the real library and the real program, on loopback.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod classify;
+mod config;
+mod daemon;
+mod detect;
+mod exposition;
+mod intake;
+mod probe;
+mod program;
+mod prometheus;
+mod sdk;
+mod simulator;
+mod tidy;
