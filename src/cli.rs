@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod classify;
-mod demo;
-mod probe;
-mod replay;
-mod report;
-mod serve;
-mod simulate;
-mod status;
+pub mod classify;
+pub mod demo;
+pub mod probe;
+pub mod replay;
+pub mod report;
+pub mod serve;
+pub mod simulate;
+pub mod status;
 
 /// Exit code for a wrong command line or configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
