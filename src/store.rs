@@ -15,6 +15,8 @@ mod book;
 mod counts;
 mod judge;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

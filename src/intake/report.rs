@@ -24,7 +24,7 @@ use crate::ground::self_stats::SelfStats;
 use crate::store::{Arrival, Store};
 
 pub use batch::{BatchError, RECORDS_MAX};
-use record::Record;
+use record::{Classified, Record};
 use seen::Seen;
 
 /// Takes batches of native outcomes. Cheap to clone.
@@ -131,7 +131,12 @@ impl Reports {
                 Ok((id, record.outcome(&names, now)?))
             });
             match result {
-                Ok((id, outcome)) => parsed.push((id, outcome)),
+                Ok((id, Classified { outcome, matched_by })) => {
+                    if let Some(rule) = matched_by {
+                        self.stats.count_classified(rule.as_str(), u64::from(outcome.count));
+                    }
+                    parsed.push((id, outcome));
+                }
                 Err(refusal) => {
                     self.stats.count_rejected(refusal.reason.as_str());
                     receipt.rejected.push(refusal.at(index));

@@ -103,9 +103,10 @@ impl Book {
         for entry in &mut self.entries {
             entry.configured = configured.contains(&entry.target);
             let interval = probed.get(&entry.target).copied();
-            if thresholds_changed || interval != self.probed.get(&entry.target).copied() {
+            if thresholds_changed {
                 entry.judge = Judge::new(&self.grids, interval, now);
             }
+            entry.judge.set_probe_interval(interval);
             entry.probe = interval.map(|_| entry.probe.take().unwrap_or_default());
         }
         self.probed = probed;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::detect::{Decision, Evidence, Filter, Grid};
+use crate::domain::detect::{Evidence, Filter, Grid};
 use crate::domain::outcome::{Attempt, Class, Outcome, Signal, Source};
 use crate::domain::state::{Facts, Reason, SignalState, TargetState, decide};
 use crate::domain::time::Timestamp;
@@ -44,7 +44,6 @@ struct Feed {
 #[derive(Clone, Debug)]
 struct Watched {
     filter: Filter,
-    decision: Decision,
     evidence: Evidence,
 }
 
@@ -53,7 +52,6 @@ impl Judge {
     pub(super) fn new(grids: &Grids, probe_interval: Option<Duration>, now: Timestamp) -> Self {
         let watched = |grid: &Grid| Watched {
             filter: Filter::new(grid),
-            decision: Decision::Healthy,
             evidence: Evidence::new(probe_interval),
         };
         Self {
@@ -100,11 +98,20 @@ impl Judge {
         {
             watched.tick(grid, seconds, feed.ok + failures, failures);
         }
-        self.decide(egress, now);
+        self.decide(grids, egress, now);
     }
 
-    fn decide(&mut self, egress: bool, now: Timestamp) {
-        let published = self.signals.each_ref().map(Watched::publish);
+    /// Adopts another probe interval: evidence from sparse probes stays valid for longer.
+    pub(super) fn set_probe_interval(&mut self, probe_interval: Option<Duration>) {
+        for watched in &mut self.signals {
+            watched.evidence.set_probe_interval(probe_interval);
+        }
+    }
+
+    fn decide(&mut self, grids: &Grids, egress: bool, now: Timestamp) {
+        let published = std::array::from_fn::<_, { Signal::COUNT }, _>(|index| {
+            self.signals[index].publish(&grids.0[index])
+        });
         let [overload, outage, _] = published;
         self.stale = overload.1 && outage.1;
         let signals = published.map(|(state, _)| state);
@@ -145,18 +152,18 @@ impl Watched {
             self.filter.run_idle(grid, seconds - 1);
             self.evidence.run_idle(seconds - 1);
         }
-        self.decision = self.filter.tick(grid, decided, failures);
+        self.filter.tick(grid, decided, failures);
         self.evidence.tick(decided);
     }
 
-    fn publish(&self) -> (SignalState, bool) {
-        self.evidence.publish(self.decision, self.filter.p_overloaded())
+    fn publish(&self, grid: &Grid) -> (SignalState, bool) {
+        self.evidence.publish(self.filter.decision(), self.filter.posterior(grid).p_overloaded)
     }
 
     fn view(&self, grid: &Grid) -> SignalView {
         let posterior = self.filter.posterior(grid);
         SignalView {
-            state: self.publish().0,
+            state: self.evidence.publish(self.filter.decision(), posterior.p_overloaded).0,
             estimate: posterior.estimate,
             low: posterior.low,
             high: posterior.high,

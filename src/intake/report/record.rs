@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::classify::{Reported, Transport, classify_reported};
+use crate::domain::classify::{MatchedBy, Reported, Transport, classify_reported};
 use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::target::NAME_BYTES_MAX;
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -41,6 +41,13 @@ impl Refusal {
     fn field(field: &str, expected: impl fmt::Display) -> Self {
         Self::new(RejectReason::InvalidField, format!("{field}: expected {expected}"))
     }
+}
+
+/// A record's outcome, and the rule that gave it its class; `None` for the client's own word.
+#[derive(Debug)]
+pub(super) struct Classified {
+    pub(super) outcome: Outcome,
+    pub(super) matched_by: Option<MatchedBy>,
 }
 
 /// The fields of a record as they came.
@@ -106,7 +113,7 @@ impl<'a> Record<'a> {
     }
 
     /// Checks every field and makes the outcome.
-    pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Outcome, Refusal> {
+    pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
         self.check_words()?;
         let at = self.time(now)?;
         let provider = self.provider.text("provider", NAME_BYTES_MAX)?;
@@ -119,11 +126,11 @@ impl<'a> Record<'a> {
             .resolve(provider, host, model)
             .map_err(|error| Refusal::new(RejectReason::InvalidField, error.to_string()))?;
         let code = self.status()?;
-        let class = self.class(target.provider.as_str(), code)?;
+        let (class, matched_by) = self.class(target.provider.as_str(), code)?;
         let scope = self.scope(names, &target)?;
         let attempt = self.attempt.integer("attempt", 0, u64::from(u32::MAX))?;
         let count = self.n.integer("n", 1, N_MAX)?.unwrap_or(1);
-        Ok(Outcome {
+        let outcome = Outcome {
             target,
             scope,
             source: Source::Client,
@@ -135,7 +142,8 @@ impl<'a> Record<'a> {
             duration: self.ms.millis("ms")?,
             time_to_first_token: self.ttft_ms.millis("ttft_ms")?,
             count: u32::try_from(count).unwrap_or(u32::MAX),
-        })
+        };
+        Ok(Classified { outcome, matched_by })
     }
 
     /// Fields that only later readers use are checked all the same, so that a client learns of a
@@ -195,7 +203,11 @@ impl<'a> Record<'a> {
     }
 
     /// The class by evidence; the client's own word only where it gives no evidence.
-    fn class(&self, provider: &str, status: Option<u16>) -> Result<Class, Refusal> {
+    fn class(
+        &self,
+        provider: &str,
+        status: Option<u16>,
+    ) -> Result<(Class, Option<MatchedBy>), Refusal> {
         let in_stream = match self.phase.text("phase", WORD_BYTES_MAX)? {
             None | Some("headers") => false,
             Some("stream") => true,
@@ -220,7 +232,7 @@ impl<'a> Record<'a> {
         let body = self.body_text();
         let evidence = status.is_some() || transport.is_some() || error_type.is_some();
         match claimed {
-            Some(class) if !evidence => return Ok(class),
+            Some(class) if !evidence => return Ok((class, None)),
             None if !evidence => return Err(missing("status, error or class")),
             Some(_) | None => {}
         }
@@ -234,7 +246,7 @@ impl<'a> Record<'a> {
             transport,
             in_stream,
         });
-        Ok(verdict.class)
+        Ok((verdict.class, Some(verdict.matched_by)))
     }
 
     /// The body as text, whether it came as a string or as JSON.
