@@ -111,6 +111,11 @@ pub(super) struct Fields<'a> {
 
 /// Reads one line.
 pub(super) fn read(line: &[u8]) -> Result<Entry<'_>, LineError> {
+    let line = line.trim_ascii();
+    if line.first() != Some(&b'{') {
+        // An array would otherwise be taken for the fields in their order.
+        return Err(LineError::Json("expected an object".to_owned()));
+    }
     let fields: Fields<'_> =
         serde_json::from_slice(line).map_err(|error| LineError::Json(told(&error)))?;
     let native = fields.provider.is_some() || fields.host.is_some() || fields.model.is_some();
