@@ -7,8 +7,9 @@ use super::grid::{BANDS, DEGRADED, Grid, OVERLOADED, POINTS, Weights, sum};
 const ATTEMPTS_MAX: f64 = 200.0;
 /// Least weight of a state after an update, so that none is ever ruled out for good.
 const FLOOR: f64 = 1e-12;
-/// Half-life of the effective sample size in seconds.
+/// Half-life of the effective sample size in seconds, and what a second leaves: 0.5^(1/600).
 const HALF_LIFE_S: f64 = 600.0;
+const LEFT_PER_S: f64 = 0.998_845_421_738_030_1;
 /// Idle seconds after which a filter starts afresh: what was known six hours ago says nothing.
 const RESET_S: u32 = 21_600;
 
@@ -71,7 +72,7 @@ impl Filter {
         self.idle_s = 0;
         grid.pass_second(&mut self.weights);
         self.observe(grid, n as f64, failures.min(n) as f64);
-        self.n_eff = self.n_eff * decay(1) + n as f64;
+        self.n_eff = self.n_eff * LEFT_PER_S + n as f64;
         self.decide()
     }
 
@@ -94,7 +95,7 @@ impl Filter {
         }
         self.idle_s += left;
         grid.pass_seconds(&mut self.weights, left);
-        self.n_eff *= decay(left);
+        self.n_eff *= left_after(left);
         self.decide()
     }
 
@@ -114,7 +115,7 @@ impl Filter {
             return self.decision;
         }
         grid.pass_second(&mut self.weights);
-        self.n_eff *= decay(1);
+        self.n_eff *= LEFT_PER_S;
         self.decide()
     }
 
@@ -169,6 +170,17 @@ impl Filter {
 }
 
 /// What is left of the effective sample size after some seconds.
-fn decay(seconds: u32) -> f64 {
+fn left_after(seconds: u32) -> f64 {
     (-std::f64::consts::LN_2 * f64::from(seconds) / HALF_LIFE_S).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_leaves_what_the_half_life_says() {
+        assert!((left_after(1) - LEFT_PER_S).abs() < 1e-15, "{}", left_after(1));
+        assert!((left_after(600) - 0.5).abs() < 1e-15);
+    }
 }

@@ -117,6 +117,7 @@ impl Grid {
             prior: [0.0; STATES],
             powers: Vec::with_capacity(POWERS),
         };
+        grid.exit[..DEGRADED].copy_from_slice(&HEALTHY_WEIGHTS);
         for band in BANDS {
             grid.fill(band);
         }
@@ -132,22 +133,20 @@ impl Grid {
     fn fill(&mut self, band: Band) {
         let drift = 0.5 * (1.0 - (-1.0 / DRIFT_S).exp());
         let hazard = 1.0 / band.spell_s;
-        for offset in 0..band.len {
-            let state = band.first + offset;
+        let end = band.first + band.len;
+        for state in band.first..end {
             self.hazards[state] = hazard;
             self.jumps[state] = 1.0 - (-hazard).exp();
             self.stays[state] = (-hazard).exp();
             let share = band.weight / band.len as f64;
-            if state < DEGRADED {
-                self.exit[state] = HEALTHY_WEIGHTS[offset];
-            } else if state < OVERLOADED {
-                self.entry[state] = ENTRY_DEGRADED * share;
-            } else {
-                self.entry[state] = (1.0 - ENTRY_DEGRADED) * share;
-            }
+            self.entry[state] = match state {
+                ..DEGRADED => 0.0,
+                DEGRADED..OVERLOADED => ENTRY_DEGRADED * share,
+                OVERLOADED.. => (1.0 - ENTRY_DEGRADED) * share,
+            };
             self.prior[state] =
                 PRIOR_HEALTHY * self.exit[state] + (1.0 - PRIOR_HEALTHY) * self.entry[state];
-            if offset + 1 < band.len {
+            if state + 1 < end {
                 self.drifts[state] = drift;
             }
         }
