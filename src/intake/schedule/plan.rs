@@ -1,0 +1,118 @@
+//! From the configuration to probes and their timetable.
+
+use crate::domain::target::Target;
+use crate::ground::config::{Config, ProbesConfig, Schedule};
+use crate::ground::secret::SecretError;
+use crate::intake::probe::{ProbeDialect, ProbeSpec, SpecError, SpecInput};
+
+use super::bell::{Bell, CronBell, CronError};
+
+/// What to probe, and what cannot be.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One per target, in the order of the configuration.
+    pub specs: Vec<ProbeSpec>,
+    /// Targets that were asked for and cannot be probed. They must be told to the user, and
+    /// shown as misconfigured probes: silence would look like health.
+    pub refused: Vec<(Target, Refusal)>,
+}
+
+/// Why a target cannot be probed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The configuration does not name the provider.
+    #[error("the provider is not configured, add it under providers")]
+    Unconfigured,
+    /// Probes do not speak its dialect yet.
+    #[error("probes do not speak the dialect of this provider yet: {0}")]
+    Dialect(&'static str),
+    /// The key cannot be read.
+    #[error("the API key cannot be read")]
+    Key(#[source] SecretError),
+    /// URL or key cannot go into a request.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+/// Everything the configuration asks to be probed. Reads the keys, so it touches the environment
+/// and files; call it again after a reload.
+pub fn plan(config: &Config) -> Plan {
+    let mut plan = Plan::default();
+    for target in config.probe_targets() {
+        match spec(config, &target) {
+            Ok(spec) => plan.specs.push(spec),
+            Err(refusal) => plan.refused.push((target, refusal)),
+        }
+    }
+    plan
+}
+
+/// The probe of one configured target.
+///
+/// # Errors
+/// [`Refusal`] when it cannot be probed, for a reason the user can act on.
+pub fn spec(config: &Config, target: &Target) -> Result<ProbeSpec, Refusal> {
+    let provider = config.providers.get(&target.provider).ok_or(Refusal::Unconfigured)?;
+    let dialect =
+        ProbeDialect::of(provider.dialect).ok_or(Refusal::Dialect(provider.dialect.as_str()))?;
+    let api_key = provider.api_key.as_ref().map(|source| source.read()).transpose();
+    let wire_model =
+        provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
+    let spec = ProbeSpec::new(SpecInput {
+        target: target.clone(),
+        dialect,
+        base_url: &provider.base_url,
+        wire_model,
+        api_key: api_key.map_err(Refusal::Key)?,
+        timeout: config.probes.timeout,
+        ttft_timeout: config.probes.ttft_timeout,
+        price: provider.prices.get(&target.model).cloned(),
+        body: provider.body.clone(),
+    })?;
+    Ok(spec)
+}
+
+/// When all probes run.
+#[derive(Debug)]
+pub struct Timetable {
+    kind: Kind,
+    jitter: f64,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Every(std::time::Duration),
+    Cron(CronBell),
+}
+
+impl Timetable {
+    /// The timetable of the configuration; `None` when nothing is to be probed on a schedule.
+    ///
+    /// # Errors
+    /// [`CronError`] for an expression that is none.
+    pub fn new(probes: &ProbesConfig) -> Result<Option<Self>, CronError> {
+        let kind = match &probes.schedule {
+            None => return Ok(None),
+            Some(Schedule::Every(every)) => Kind::Every(*every),
+            Some(Schedule::Cron(expression)) => Kind::Cron(CronBell::new(expression)?),
+        };
+        Ok(Some(Self { kind, jitter: probes.jitter }))
+    }
+
+    /// A bell for one more loop.
+    pub fn bell(&self) -> Bell {
+        match &self.kind {
+            Kind::Every(every) => Bell::every(*every, self.jitter),
+            Kind::Cron(cron) => Bell::cron(cron, self.jitter),
+        }
+    }
+
+    /// The bell that the app must run beside the loops, if the timetable needs one. Take the
+    /// loops' bells first.
+    pub fn into_cron_bell(self) -> Option<CronBell> {
+        match self.kind {
+            Kind::Every(_) => None,
+            Kind::Cron(cron) => Some(cron),
+        }
+    }
+}
