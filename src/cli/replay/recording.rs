@@ -7,7 +7,7 @@ use crate::domain::target::{Model, Provider, Target};
 
 /// Most streams of one file, counted by name as spelt.
 const STREAMS_MAX: usize = 10_000;
-/// Most (stream, second) pairs kept: 600 MB, 23 busy stream-years a minute apart.
+/// Most (stream, second) pairs kept: 600 MB, or two streams busy in each second of nine months.
 const SECONDS_MAX: usize = 50_000_000;
 /// Longest stretch that one file may span: a time stamp in milliseconds is past it.
 const SPAN_MAX_S: u64 = 10 * 366 * 86_400;
