@@ -136,7 +136,13 @@ impl Daemon {
         loop {
             tokio::select! {
                 result = &mut running => return result,
-                () = signals.stop() => {
+                signal = signals.next() => {
+                    if signal == Told::Reload {
+                        let (request, _answer) = tokio::sync::oneshot::channel();
+                        // A full queue means that a reload is about to happen anyway.
+                        let _ = reload.try_send(request);
+                        continue;
+                    }
                     if stopping {
                         anyhow::bail!("aborted by a second signal");
                     }
@@ -144,14 +150,16 @@ impl Daemon {
                     stopping = true;
                     shutdown.cancel();
                 }
-                _ = signals.hangup.recv() => {
-                    let (request, _answer) = tokio::sync::oneshot::channel();
-                    // A full queue means that a reload is about to happen anyway.
-                    let _ = reload.try_send(request);
-                }
             }
         }
     }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
 }
 
 /// The signals a daemon answers to.
@@ -171,10 +179,11 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }

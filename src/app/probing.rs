@@ -55,8 +55,8 @@ impl Probing {
             });
         }
         if let Some(bell) = timetable.into_cron_bell() {
-            let stop = stop.clone();
-            tasks.spawn(async move { bell.run(stop).await.context("probes.cron") });
+            let run = bell.run(parts.clock.clone(), stop.clone());
+            tasks.spawn(async move { run.await.context("probes.cron") });
         }
         Ok(Self { tasks, stop })
     }

@@ -69,14 +69,14 @@ async fn demo(args: Args) -> anyhow::Result<()> {
     let listener = bind(args.listen_address, "--web.listen-address").await?;
     let simulator = format!("http://{}", providers.local_addr()?);
     let scenario = simulator::demo();
-    let config = config(&scenario.targets(), &simulator)?;
+    let fleet = Fleet::new(scenario.clone(), Some(args.seed));
+    let config = config(&fleet.traffic(), &simulator)?;
     let settings =
         Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System };
     let daemon = Daemon::start(settings, listener)?;
     let url = format!("http://{}", daemon.address());
 
     import_a_day(daemon.store(), &scenario, args.seed);
-    let fleet = Fleet::new(scenario, Some(args.seed));
     say(&banner(&url, &simulator, &fleet));
 
     let shutdown = daemon.shutdown_token();

@@ -98,8 +98,8 @@ impl Book {
         if thresholds_changed {
             self.grids = Grids::new(&options.thresholds);
         }
-        let configured: HashSet<&Target> =
-            options.configured.iter().chain(probed.keys()).collect();
+        let configured: HashSet<Target> =
+            options.configured.iter().chain(probed.keys()).cloned().collect();
         for entry in &mut self.entries {
             entry.configured = configured.contains(&entry.target);
             let interval = probed.get(&entry.target).copied();
@@ -110,10 +110,10 @@ impl Book {
             entry.probe = interval.map(|_| entry.probe.take().unwrap_or_default());
         }
         self.probed = probed;
-        let missing: Vec<Target> =
-            configured.into_iter().filter(|target| self.find(target).is_none()).cloned().collect();
-        for target in missing {
-            self.insert(target, true, now);
+        for target in configured {
+            if self.find(&target).is_none() {
+                self.insert(target, true, now);
+            }
         }
     }
 
