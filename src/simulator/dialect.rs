@@ -154,6 +154,14 @@ impl Request {
     }
 }
 
+impl ErrorReply {
+    /// Whether a gateway wrote it in the provider's stead: it knows neither the request's id
+    /// nor the account's limits.
+    pub(super) fn is_from_gateway(&self) -> bool {
+        self.content_type != "application/json"
+    }
+}
+
 impl Refusal {
     /// What a right classifier calls it.
     pub(super) const fn class(&self) -> Class {

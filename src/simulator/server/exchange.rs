@@ -204,7 +204,11 @@ pub(super) fn error_response(
     reply: &ErrorReply,
     mut headers: Vec<(&'static str, String)>,
 ) -> Response {
-    headers.extend(voice.headers());
+    if reply.is_from_gateway() {
+        headers.clear();
+    } else {
+        headers.extend(voice.headers());
+    }
     response(reply.code, reply.content_type, headers, Body::from(reply.body.clone()))
 }
 
