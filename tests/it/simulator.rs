@@ -59,6 +59,17 @@ async fn ask(client: &Client, url: String, stream: bool) -> Response {
     request.send().await.unwrap()
 }
 
+/// Sends a whole request on a socket of its own and leaves the answer to the caller.
+async fn ask_raw(base: &str, path: &str) -> TcpStream {
+    let body = question("m", false).to_string();
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\n");
+    let request = format!("{head}content-length: {length}\r\n\r\n{body}");
+    let mut socket = TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}
+
 /// The ledger as (provider, class, code, count).
 fn ledger(fleet: &Fleet) -> Vec<(String, Class, Option<u16>, u64)> {
     let row = |row: brownout::simulator::LedgerRow| {
@@ -131,13 +142,7 @@ async fn overload_in_the_middle_of_a_stream_follows_a_200() {
 async fn a_reset_closes_the_connection_without_a_byte() {
     let fleet = fleet(&[("reset", 1.0)]);
     beside(&fleet, async |base| {
-        let body = question("m", false).to_string();
-        let request = format!(
-            "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut socket = TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
-        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut socket = ask_raw(&base, "/v1/messages").await;
         let mut received = Vec::new();
         // Closed or reset: either way nothing came.
         let _ = socket.read_to_end(&mut received).await;
@@ -180,13 +185,7 @@ async fn a_client_that_leaves_a_slow_answer_saw_a_timeout() {
         let reply = ask(&client, format!("{base}/v1/messages"), true).await;
         assert_eq!(reply.status(), StatusCode::OK);
         drop(reply);
-        let body = question("m", false).to_string();
-        let mut socket = TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
-        let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        socket.write_all(request.as_bytes()).await.unwrap();
+        let socket = ask_raw(&base, "/v1/chat/completions").await;
         while fleet.ledger().len() < 2 {
             tokio::task::yield_now().await;
         }
