@@ -11,6 +11,7 @@
 
 mod dialect;
 mod draw;
+mod fate;
 mod fleet;
 mod history;
 mod ledger;
@@ -21,7 +22,8 @@ mod showcase;
 mod weather;
 
 pub use dialect::Dialect;
-pub use fleet::{Call, Fate, Fleet, UnknownTarget};
+pub use fate::Fate;
+pub use fleet::{Call, Fleet, UnknownTarget};
 pub use history::history;
 pub use ledger::LedgerRow;
 pub use node::Problem;

@@ -129,7 +129,8 @@ what was answered, and other weather
     http://{address}/admin/weather
 
 one request
-  curl -i -H 'x-api-key: any' -d '{{\"model\": \"{model}\", \"max_tokens\": 8, \"messages\": []}}' \\
+  curl -i -H 'x-api-key: any' \\
+    -d '{{\"model\": \"{model}\", \"max_tokens\": 8, \"messages\": []}}' \\
     http://{address}/{provider}/v1/messages
 
 Ctrl-C stops it.

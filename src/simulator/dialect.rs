@@ -105,9 +105,13 @@ pub(super) struct Event {
 const WORDS: [&str; 8] = ["The", " weather", " is", " fair", " in", " every", " region", "."];
 
 /// The page of a gateway that cannot reach what is behind it.
-const GATEWAY_PAGE: &str = "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n\
-<body>\r\n<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>\r\n\
-</body>\r\n</html>\r\n";
+const GATEWAY_PAGE: &str = "<html>\r\n\
+<head><title>503 Service Temporarily Unavailable</title></head>\r\n\
+<body>\r\n\
+<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n\
+<hr><center>nginx</center>\r\n\
+</body>\r\n\
+</html>\r\n";
 
 impl Dialect {
     /// The format a provider's clients usually speak.
@@ -151,6 +155,14 @@ impl Request {
             input_tokens: (body.len() as u64 / 4).max(1),
         };
         (Ok(request), named)
+    }
+}
+
+impl ErrorReply {
+    /// Whether a gateway wrote it in the provider's stead: it knows neither the request's id
+    /// nor the account's limits.
+    pub(super) fn is_from_gateway(&self) -> bool {
+        self.content_type != "application/json"
     }
 }
 

@@ -15,7 +15,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::dialect::Dialect;
-use super::fleet::{fingerprint, pace, timed};
+use super::fate::{pace, timed};
+use super::fleet::fingerprint;
 use super::scenario::Scenario;
 use super::weather::{Kind, Weather};
 use crate::domain::outcome::{Attempt, Outcome};

@@ -223,7 +223,10 @@ pub(super) fn stream(voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
         }
         Event { content: false, text: format!("data: {data}\n\n") }
     };
-    let choice = |delta: Value, finish: Option<&str>| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+    let choice = |delta: Value, finish: Option<&str>| {
+        let logprobs = Value::Null;
+        json!([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}])
+    };
     let mut events = Vec::new();
     if voice.provider == "deepseek" {
         // What it sends while a request waits in its queue.

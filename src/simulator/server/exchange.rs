@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::dialect::{self, Answer, ErrorReply, Limits, Request, Voice};
 use super::super::dialect::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
-use super::super::fleet::{Fate, Fleet};
+use super::super::fate::Fate;
+use super::super::fleet::Fleet;
 use super::super::ledger::Entry;
 use super::super::weather::Kind;
 use super::{Stage, response};
@@ -204,7 +205,11 @@ pub(super) fn error_response(
     reply: &ErrorReply,
     mut headers: Vec<(&'static str, String)>,
 ) -> Response {
-    headers.extend(voice.headers());
+    if reply.is_from_gateway() {
+        headers.clear();
+    } else {
+        headers.extend(voice.headers());
+    }
     response(reply.code, reply.content_type, headers, Body::from(reply.body.clone()))
 }
 
