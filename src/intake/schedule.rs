@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::probe::{ProbeReport, ProbeSpec, probe};
+use super::probe::{Client, ProbeReport, ProbeSpec, probe};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
@@ -102,7 +102,7 @@ pub type EvidenceCheck = Arc<dyn Fn(&Target) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Deps {
     /// The probes' HTTP client.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// The wall clock: time stamps and the day of the budget.
     pub clock: Clock,
     /// The bound on probes in flight, [`PROBES_IN_FLIGHT_MAX`] permits.
@@ -117,7 +117,7 @@ pub struct Deps {
 
 impl Deps {
     /// With the default bound on probes in flight and probing whatever clients report.
-    pub fn new(client: reqwest::Client, clock: Clock, budget: Budget, listener: Listener) -> Self {
+    pub fn new(client: Client, clock: Clock, budget: Budget, listener: Listener) -> Self {
         Self {
             client,
             clock,
