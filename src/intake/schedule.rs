@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::probe::{Client, ProbeReport, ProbeSpec, probe};
 use crate::domain::target::Target;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, millis_of};
 use crate::ground::clock::Clock;
 
 mod plan;
@@ -151,6 +151,7 @@ async fn rounds<F: Future<Output = ProbeReport>>(
 ) {
     let target = &spec.target;
     let tell = |event| (deps.listener)(event);
+    let mut last_complaint = None;
     bell.start_after(start_delay(target, &bell));
     loop {
         tell(ProbeEvent::Scheduled {
@@ -169,6 +170,7 @@ async fn rounds<F: Future<Output = ProbeReport>>(
                 let report = probe_now().await;
                 let charged_usd = report.charge_usd(spec);
                 deps.budget.settle(reservation, charged_usd);
+                log(target, &report, &mut last_complaint);
                 let report = Box::new(report);
                 tell(ProbeEvent::Finished { target: target.clone(), report, charged_usd });
             }
@@ -178,6 +180,30 @@ async fn rounds<F: Future<Output = ProbeReport>>(
             tell(ProbeEvent::Skipped { target: target.clone(), reason });
         }
     }
+}
+
+/// One line per probe for those who look closely, and one for a probe that needs its owner,
+/// repeated only when the complaint changes.
+fn log(target: &Target, report: &ProbeReport, last_complaint: &mut Option<String>) {
+    tracing::debug!(
+        provider = target.provider.as_str(),
+        model = target.model.as_str(),
+        class = report.class.as_str(),
+        latency_ms = report.total.map(millis_of),
+        request_id = report.request_id.as_deref(),
+        "a probe ended"
+    );
+    if let Some(complaint) = &report.misconfigured
+        && last_complaint.as_ref() != Some(complaint)
+    {
+        tracing::warn!(
+            provider = target.provider.as_str(),
+            model = target.model.as_str(),
+            complaint,
+            "the probe is misconfigured"
+        );
+    }
+    last_complaint.clone_from(&report.misconfigured);
 }
 
 /// Whether a due probe may run: the one place where that is decided.

@@ -88,7 +88,7 @@ pub(super) async fn read_request(socket: &mut TcpStream) -> String {
 }
 
 /// Plays one connection.
-async fn play(mut socket: TcpStream, acts: &[Act]) -> String {
+pub(super) async fn play(mut socket: TcpStream, acts: &[Act]) -> String {
     let request = read_request(&mut socket).await;
     for act in acts {
         match act {
