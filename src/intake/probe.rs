@@ -33,6 +33,8 @@ mod cost;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
 pub use cost::{PRICE_ASSUMED, Usage};
 pub use dialect::ProbeDialect;
+/// The HTTP client of all probes, made by [`client()`].
+pub use reqwest::Client;
 
 use attempt::Exchange;
 
@@ -185,7 +187,7 @@ pub struct ProbeReport {
 /// Makes one probe. A failing provider is a report like any other.
 ///
 /// Dropping the future gives the probe up; nothing is recorded then.
-pub async fn probe(client: &reqwest::Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
+pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
     let started_at = clock.now();
     let seen = attempt::exchange(client, spec).await;
     let at = clock.now();

@@ -19,9 +19,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::probe::{ProbeReport, ProbeSpec, probe};
+use super::probe::{Client, ProbeReport, ProbeSpec, probe};
 use crate::domain::target::Target;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, millis_of};
 use crate::ground::clock::Clock;
 
 mod plan;
@@ -102,7 +102,7 @@ pub type EvidenceCheck = Arc<dyn Fn(&Target) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Deps {
     /// The probes' HTTP client.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// The wall clock: time stamps and the day of the budget.
     pub clock: Clock,
     /// The bound on probes in flight, [`PROBES_IN_FLIGHT_MAX`] permits.
@@ -117,7 +117,7 @@ pub struct Deps {
 
 impl Deps {
     /// With the default bound on probes in flight and probing whatever clients report.
-    pub fn new(client: reqwest::Client, clock: Clock, budget: Budget, listener: Listener) -> Self {
+    pub fn new(client: Client, clock: Clock, budget: Budget, listener: Listener) -> Self {
         Self {
             client,
             clock,
@@ -151,6 +151,7 @@ async fn rounds<F: Future<Output = ProbeReport>>(
 ) {
     let target = &spec.target;
     let tell = |event| (deps.listener)(event);
+    let mut last_complaint = None;
     bell.start_after(start_delay(target, &bell));
     loop {
         tell(ProbeEvent::Scheduled {
@@ -169,6 +170,7 @@ async fn rounds<F: Future<Output = ProbeReport>>(
                 let report = probe_now().await;
                 let charged_usd = report.charge_usd(spec);
                 deps.budget.settle(reservation, charged_usd);
+                log(target, &report, &mut last_complaint);
                 let report = Box::new(report);
                 tell(ProbeEvent::Finished { target: target.clone(), report, charged_usd });
             }
@@ -178,6 +180,30 @@ async fn rounds<F: Future<Output = ProbeReport>>(
             tell(ProbeEvent::Skipped { target: target.clone(), reason });
         }
     }
+}
+
+/// One line per probe for those who look closely, and one for a probe that needs its owner,
+/// repeated only when the complaint changes.
+fn log(target: &Target, report: &ProbeReport, last_complaint: &mut Option<String>) {
+    tracing::debug!(
+        provider = target.provider.as_str(),
+        model = target.model.as_str(),
+        class = report.class.as_str(),
+        latency_ms = report.total.map(millis_of),
+        request_id = report.request_id.as_deref(),
+        "a probe ended"
+    );
+    if let Some(complaint) = &report.misconfigured
+        && last_complaint.as_ref() != Some(complaint)
+    {
+        tracing::warn!(
+            provider = target.provider.as_str(),
+            model = target.model.as_str(),
+            complaint,
+            "the probe is misconfigured"
+        );
+    }
+    last_complaint.clone_from(&report.misconfigured);
 }
 
 /// Whether a due probe may run: the one place where that is decided.

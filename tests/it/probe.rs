@@ -1,181 +1,21 @@
 //! Probes against providers that answer every way a provider can, byte by byte.
 
-use std::io::Write as _;
-use std::sync::{Arc, Mutex};
+mod command;
+mod fake;
+mod loops;
+
 use std::time::Duration;
 
 use brownout::domain::outcome::Class;
-use brownout::domain::target::Target;
-use brownout::domain::time::Timestamp;
-use brownout::ground::catalog::Price;
 use brownout::ground::clock::Clock;
-use brownout::ground::secret::{Secret, SecretSource};
-use brownout::intake::probe::{ProbeDialect, ProbeReport, ProbeSpec, SpecInput, client, probe};
-use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
+use brownout::intake::probe::{client, probe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 
-/// Long enough for any loaded machine; a test that hangs for it has failed.
-///
-/// Tests of deadlines run on paused time: the clock then moves only while nothing can be read or
-/// written, so that no result depends on the speed of the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-const KEY: &str = "sk-ant-api03-T0P5ECRET";
-
-const EVENT_STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-     request-id: req_011\r\nconnection: close\r\n\r\n";
-
-const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":\
-     {\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n";
-
-const CONTENT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\
-     \"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n";
-
-const STOP: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":\
-     {\"stop_reason\":\"max_tokens\"},\"usage\":{\"output_tokens\":1}}\n\n\
-     event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-
-const OVERLOADED: &str =
-    "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}";
-
-/// What a fake provider does with a connection, in order.
-#[derive(Clone, Debug)]
-enum Act {
-    /// Sends this.
-    Send(String),
-    /// Waits, so that what follows is seen to come later.
-    Pause(Duration),
-    /// Cuts the connection with a reset.
-    Reset,
-    /// Never says anything more.
-    Stall,
-}
-
-fn send(text: impl Into<String>) -> Act {
-    Act::Send(text.into())
-}
-
-/// A whole response with a body.
-fn response(status: &str, headers: &str, body: &str) -> Vec<Act> {
-    let length = body.len();
-    vec![send(format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n{body}"
-    ))]
-}
-
-fn stream(parts: &[&str]) -> Vec<Act> {
-    std::iter::once(EVENT_STREAM).chain(parts.iter().copied()).map(send).collect()
-}
-
-/// Reads one request: its head and body as text.
-async fn read_request(socket: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let read = socket.read(&mut buffer).await.unwrap();
-        text.extend_from_slice(&buffer[..read]);
-        let whole = String::from_utf8_lossy(&text);
-        if let Some((head, body)) = whole.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .filter_map(|line| line.split_once(": "))
-                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-                .map_or(0, |(_, value)| value.parse().unwrap());
-            if body.len() >= length {
-                return whole.into_owned();
-            }
-        }
-        assert_ne!(read, 0, "the request ended early");
-    }
-}
-
-/// Plays one connection.
-async fn play(mut socket: TcpStream, acts: &[Act]) -> String {
-    let request = read_request(&mut socket).await;
-    for act in acts {
-        match act {
-            // A client that has seen enough hangs up; that is its right.
-            Act::Send(text) => drop(socket.write_all(text.as_bytes()).await),
-            Act::Pause(pause) => tokio::time::sleep(*pause).await,
-            Act::Reset => socket.set_zero_linger().unwrap(),
-            Act::Stall => std::future::pending().await,
-        }
-    }
-    request
-}
-
-struct Scene {
-    dialect: ProbeDialect,
-    provider: &'static str,
-    timeout: Duration,
-    ttft_timeout: Duration,
-}
-
-const ANTHROPIC: Scene = Scene {
-    dialect: ProbeDialect::Anthropic,
-    provider: "anthropic",
-    timeout: PATIENCE,
-    ttft_timeout: PATIENCE,
+use fake::{
+    ANTHROPIC, Act, CONTENT, EVENT_STREAM, KEY, OPENAI, OVERLOADED, PATIENCE, START, STOP, Scene,
+    response, send, stream,
 };
-
-const OPENAI: Scene = Scene { dialect: ProbeDialect::OpenAiChat, provider: "openai", ..ANTHROPIC };
-
-fn secret() -> Secret {
-    let mut file = std::env::temp_dir();
-    let unique = rand::random::<u64>();
-    file.push(format!("brownout-probe-{}-{unique:x}", std::process::id()));
-    std::fs::File::create(&file).unwrap().write_all(KEY.as_bytes()).unwrap();
-    let secret = SecretSource::File(file.clone()).read().unwrap();
-    std::fs::remove_file(&file).unwrap();
-    secret
-}
-
-impl Scene {
-    fn spec(&self, port: u16) -> ProbeSpec {
-        ProbeSpec::new(SpecInput {
-            target: Target::parse(&format!("{}/m", self.provider)).unwrap(),
-            dialect: self.dialect,
-            base_url: &format!("http://127.0.0.1:{port}"),
-            wire_model: "m",
-            api_key: Some(secret()),
-            timeout: self.timeout,
-            ttft_timeout: self.ttft_timeout,
-            price: Some(Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 }),
-            body: serde_json::Map::new(),
-        })
-        .unwrap()
-    }
-
-    /// One probe of a provider that does this. Gives the request too.
-    async fn seen(&self, acts: &[Act]) -> (ProbeReport, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let spec = self.spec(listener.local_addr().unwrap().port());
-        let request = Mutex::new(String::new());
-        let serving = async {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                let text = play(socket, acts).await;
-                *request.lock().unwrap() = text;
-            }
-        };
-        let client = client().unwrap();
-        let probing = tokio::time::timeout(PATIENCE, probe(&client, &spec, &Clock::System));
-        let report = tokio::select! {
-            () = serving => unreachable!("the server never ends"),
-            report = probing => report.unwrap(),
-        };
-        let text = format!("{report:?} {spec:?}");
-        assert!(!text.contains("T0P5ECRET"), "the key shows: {text}");
-        let request = request.lock().unwrap().clone();
-        (report, request)
-    }
-
-    async fn report(&self, acts: &[Act]) -> ProbeReport {
-        self.seen(acts).await.0
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_complete_stream_is_ok_with_its_times_apart_and_its_cost() {
@@ -425,80 +265,5 @@ async fn chat_completions_are_read_to_their_end() {
         (vec![": keep-alive\n\n"], Class::Network),
     ] {
         assert_eq!(OPENAI.report(&stream(&parts)).await.class, class, "{parts:?}");
-    }
-}
-
-/// A provider that answers any number of probes on one warm connection.
-async fn keep_answering(listener: &TcpListener) {
-    let body = format!("{START}{CONTENT}{STOP}");
-    let length = body.len();
-    loop {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        for _ in 0..1_000 {
-            read_request(&mut socket).await;
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
-            let answer = format!("{head}content-length: {length}\r\n\r\n{body}");
-            socket.write_all(answer.as_bytes()).await.unwrap();
-        }
-    }
-}
-
-/// The shared parts of a loop, and a channel of what happens.
-fn deps() -> (Deps, tokio::sync::mpsc::UnboundedReceiver<ProbeEvent>) {
-    let (tell, events) = tokio::sync::mpsc::unbounded_channel();
-    let listener = Arc::new(move |event| drop(tell.send(event)));
-    (Deps::new(client().unwrap(), Clock::System, Budget::new(None), listener), events)
-}
-
-#[tokio::test]
-async fn the_loop_keeps_probing_on_one_warm_connection_until_told_to_stop() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let spec = ANTHROPIC.spec(listener.local_addr().unwrap().port());
-    let target = spec.target.clone();
-    let (deps, mut events) = deps();
-    let token = CancellationToken::new();
-    let bell = Bell::every(Duration::from_millis(2), 0.2);
-    let watching = async {
-        let (mut reports, mut due) = (Vec::new(), Timestamp::default());
-        while reports.len() < 200 {
-            match events.recv().await.unwrap() {
-                ProbeEvent::Finished { report, .. } => reports.push(report),
-                ProbeEvent::Scheduled { next_run, .. } => due = due.max(next_run.unwrap()),
-                ProbeEvent::Skipped { reason, .. } => panic!("skipped: {reason:?}"),
-            }
-        }
-        token.cancel();
-        (reports, due)
-    };
-    let running = run(spec, bell, deps, token.clone());
-    let (reports, due) = tokio::select! {
-        () = keep_answering(&listener) => unreachable!("the server never ends"),
-        ((), found) = async { tokio::join!(running, watching) } => found,
-    };
-    assert!(reports.iter().all(|report| report.class == Class::Ok));
-    assert!(reports[0].connect.is_some());
-    assert!(reports[1..].iter().all(|report| report.connect.is_none()), "one connection");
-    assert!(due > reports[0].started_at);
-    assert_eq!(reports[0].outcome(&target).time_to_first_token, reports[0].ttft);
-}
-
-#[tokio::test]
-async fn shutdown_gives_up_a_probe_in_flight_and_records_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let spec = ANTHROPIC.spec(listener.local_addr().unwrap().port());
-    let (deps, mut events) = deps();
-    let token = CancellationToken::new();
-    let running = run(spec, Bell::every(Duration::from_millis(2), 0.0), deps, token.clone());
-    let stopping = async {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        read_request(&mut socket).await;
-        token.cancel();
-        // Kept open: the loop must not need the provider to end.
-        socket
-    };
-    let ((), _socket) =
-        tokio::time::timeout(PATIENCE, async { tokio::join!(running, stopping) }).await.unwrap();
-    while let Some(event) = events.recv().await {
-        assert!(matches!(event, ProbeEvent::Scheduled { .. }), "{event:?}");
     }
 }

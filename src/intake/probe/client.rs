@@ -69,8 +69,8 @@ fn tls() -> Result<rustls::ClientConfig, ClientError> {
             .with_safe_default_protocol_versions()
             .map_err(ClientError::Tls)
     };
-    match builder()?.with_platform_verifier() {
-        Ok(verified) => Ok(verified.with_no_client_auth()),
+    let mut tls = match builder()?.with_platform_verifier() {
+        Ok(verified) => verified.with_no_client_auth(),
         Err(error) => {
             tracing::warn!(
                 %error,
@@ -78,9 +78,12 @@ fn tls() -> Result<rustls::ClientConfig, ClientError> {
                  install ca-certificates"
             );
             let nobody = rustls::RootCertStore::empty();
-            Ok(builder()?.with_root_certificates(nobody).with_no_client_auth())
+            builder()?.with_root_certificates(nobody).with_no_client_auth()
         }
-    }
+    };
+    // The HTTP client does not add these to settings that it is given.
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
 /// A name could not be resolved. A type of its own, so that the cause of a failed connection can

@@ -77,10 +77,9 @@ impl ProbeDialect {
             Self::Anthropic => anthropic::body(spec),
             Self::OpenAiChat => openai_chat::body(spec),
         };
-        override_with(&mut body, &spec.body);
-        // Overrides tune a request; they never change what is measured or how it is read.
         body.insert("model".into(), spec.wire_model.as_str().into());
         body.insert("stream".into(), true.into());
+        override_with(&mut body, &spec.body);
         Value::Object(body)
     }
 
@@ -108,9 +107,15 @@ pub(super) struct Progress {
     pub(super) usage: Usage,
 }
 
+/// Overrides tune a request; they never change what is measured or how it is read.
+const FIXED: [&str; 3] = ["model", "messages", "stream"];
+
 /// `key: null` in the configuration removes a field, any other value replaces it.
 fn override_with(body: &mut Map<String, Value>, overrides: &Map<String, Value>) {
     for (key, value) in overrides {
+        if FIXED.contains(&key.as_str()) {
+            continue;
+        }
         if value.is_null() {
             body.remove(key);
         } else {

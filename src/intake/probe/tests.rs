@@ -107,12 +107,14 @@ fn overrides_tune_the_body_but_not_what_is_measured() {
         ("max_completion_tokens".to_owned(), 64.into()),
         ("stream".to_owned(), false.into()),
         ("model".to_owned(), "another".into()),
+        ("messages".to_owned(), Value::Null),
     ]);
     let body = spec.dialect.body(&spec);
     assert!(body.get("service_tier").is_none());
     assert_eq!(body["max_completion_tokens"], 64);
     assert_eq!(body["stream"], true);
     assert_eq!(body["model"], "gpt-5.5");
+    assert_eq!(body["messages"][0]["content"], ".");
     assert!(spec.cost_bound_usd() > bound, "a larger answer may cost more");
 }
 
