@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -81,7 +81,6 @@ fn router(stage: Stage) -> Router {
         .route("/admin/reset-ledger", post(admin::reset_ledger))
         .route("/admin/weather", get(admin::weather).post(admin::set_weather))
         .fallback(admin::not_found)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(stage)
 }
 

@@ -203,6 +203,25 @@ async fn a_client_that_leaves_a_slow_answer_saw_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_an_answer_aborted_it() {
+    let fleet = fleet(&[("latency_ms", 600_000.0)]);
+    beside(&fleet, async |base| {
+        let mut reply = ask(&client(), format!("{base}/v1/messages"), true).await;
+        let mut text = String::new();
+        while !text.contains("text_delta") {
+            let chunk = reply.chunk().await.unwrap().unwrap();
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        drop(reply);
+        while fleet.ledger().iter().any(|row| row.class == Class::Ok) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(ledger(&fleet), [("anthropic".to_owned(), Class::Other, Some(200), 1)]);
+}
+
+#[tokio::test]
 async fn shutdown_cuts_what_is_under_way_and_ends() {
     let fleet = fleet(&[("slow", 1.0), ("slow_ms", 600_000.0)]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

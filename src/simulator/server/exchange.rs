@@ -1,8 +1,8 @@
 //! One exchange: playing out a fate over HTTP, and noticing when the client leaves first.
 //!
 //! The fate is in the ledger before the first byte is sent. If the client goes away before the
-//! end of it, the entry is corrected to what the client saw: a timeout where the answer was a
-//! slow one, else its own abort (`other`).
+//! end of it, the entry is corrected to what the client saw: a timeout if it was still waiting
+//! for the first content or the answer was a slow one, else its own abort (`other`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +15,7 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::super::dialect::{self, Answer, ErrorReply, Limits, Request, Voice};
+use super::super::dialect::{self, Answer, ErrorReply, Event, Limits, Request, Voice};
 use super::super::dialect::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
 use super::super::fate::Fate;
 use super::super::fleet::Fleet;
@@ -34,7 +34,10 @@ pub(super) struct Exchange {
     shutdown: CancellationToken,
     intended: Entry,
     fate: Fate,
+    /// The head of a stream is out.
     answering: bool,
+    /// Some content is out.
+    begun: bool,
     ended: bool,
     /// Gives way to the next request when dropped.
     _turn: OwnedSemaphorePermit,
@@ -43,7 +46,7 @@ pub(super) struct Exchange {
 /// One step of a stream.
 enum Step {
     /// Send this after a pause.
-    Send(Duration, String),
+    Send(Duration, Event),
     /// Cut the connection.
     Cut,
 }
@@ -62,6 +65,7 @@ impl Exchange {
             intended,
             fate,
             answering: false,
+            begun: false,
             ended: false,
             _turn: turn,
         }
@@ -109,12 +113,13 @@ impl Exchange {
         let mut steps = VecDeque::new();
         let end = match self.fate.kind {
             Kind::StreamOverloaded | Kind::StreamReset => {
-                // Everything up to and with the first content, then the trouble.
+                // Everything up to and with the first content, then the trouble. An answer of no
+                // tokens has no content; the first event is then enough, it is not terminal.
                 let content = events.iter().position(|event| event.content);
-                events.truncate(content.map_or(events.len(), |index| index + 1));
+                events.truncate(content.map_or(1, |index| index + 1));
                 let overloaded = self.fate.kind == Kind::StreamOverloaded;
                 Some(if overloaded {
-                    Step::Send(Duration::ZERO, voice.overload_event().text)
+                    Step::Send(Duration::ZERO, voice.overload_event())
                 } else {
                     Step::Cut
                 })
@@ -138,7 +143,7 @@ impl Exchange {
             if event.content {
                 before = rest / u32::try_from(contents).unwrap_or(u32::MAX);
             }
-            steps.push_back(Step::Send(wait, event.text));
+            steps.push_back(Step::Send(wait, event));
         }
         steps.extend(end);
         steps
@@ -149,8 +154,8 @@ impl Exchange {
         self.answering = true;
         Body::from_stream(stream::unfold((self, steps), |(mut exchange, mut steps)| async move {
             let step = steps.pop_front()?;
-            let (wait, text) = match step {
-                Step::Send(wait, text) => (wait, Some(text)),
+            let (wait, event) = match step {
+                Step::Send(wait, event) => (wait, Some(event)),
                 Step::Cut => (CUT_AFTER, None),
             };
             let cut = Err(io::Error::from(io::ErrorKind::ConnectionReset));
@@ -160,7 +165,9 @@ impl Exchange {
             }
             // The terminal piece is as good as sent: a client that hangs up on it is done.
             exchange.ended = steps.is_empty();
-            Some((text.map_or(cut, |text| Ok(Bytes::from(text))), (exchange, steps)))
+            exchange.begun |= event.as_ref().is_some_and(|event| event.content);
+            let item = event.map_or(cut, |event| Ok(Bytes::from(event.text)));
+            Some((item, (exchange, steps)))
         }))
     }
 
@@ -188,7 +195,7 @@ impl Drop for Exchange {
         }
         let class = if self.shutdown.is_cancelled() {
             Class::Network
-        } else if self.fate.kind == Kind::Slow {
+        } else if self.fate.kind == Kind::Slow || !self.begun {
             Class::Timeout
         } else {
             Class::Other
