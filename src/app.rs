@@ -101,6 +101,8 @@ impl Daemon {
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut result = Ok(());
         tokio::select! {
+            // First, as every part ends soon after it.
+            biased;
             () = self.shutdown.cancelled() => {}
             Some(ended) = self.tasks.join_next() => {
                 result = match ended {

@@ -225,11 +225,11 @@ fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
          Simulated at {simulator}, a day of its past imported, and live from now on:\n"
     );
     for (target, requests_per_second) in fleet.traffic() {
-        let weather = fleet.weather(&target).map(|weather| weather.to_string());
+        let weather = fleet.weather(&target).map_or_else(String::new, |weather| weather.summary());
         text.push_str(&format!(
             "  {:30} {requests_per_second:>4} requests/s  {}\n",
             target.to_string(),
-            if requests_per_second > 0.0 { weather.unwrap_or_default() } else { String::new() },
+            if requests_per_second > 0.0 { weather.as_str() } else { "" },
         ));
     }
     text.push_str(&format!(

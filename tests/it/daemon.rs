@@ -39,7 +39,7 @@ pub(crate) async fn start(yaml: &str) -> Running {
     let shutdown = daemon.shutdown_token();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move { daemon.run().await.unwrap() });
-    Running { url, client: reqwest::Client::new(), shutdown, _tasks: tasks }
+    Running { url, client: brownout::intake::probe::client().unwrap(), shutdown, _tasks: tasks }
 }
 
 impl Drop for Running {
