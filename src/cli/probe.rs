@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::EXIT_USAGE;
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
+use crate::ground::catalog;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, client, probe};
@@ -75,33 +76,26 @@ fn spec(args: &Args) -> Result<ProbeSpec, String> {
     })
 }
 
-/// A configuration of this one target, and the target by its canonical name.
+/// A configuration of this one target from the catalogue, and the target by its canonical name.
 fn without_config(target: &Target) -> Result<(Config, Target), String> {
-    let provider = target.provider.as_str();
-    let key = match key_variable(provider) {
-        Some(variable) => json!({"api_key": {"env": variable}}),
-        None => json!({}),
-    };
-    let mut section = key;
-    section["models"] = json!([target.model.as_str()]);
+    let known = catalog::named(target.provider.as_str()).ok_or_else(|| {
+        let names: Vec<_> = catalog::PROVIDERS.iter().map(|known| known.name).collect();
+        format!(
+            "unknown provider \"{}\", expected one of {}, or a configuration (--config.file) \
+             that names it",
+            target.provider,
+            names.join(", ")
+        )
+    })?;
+    let mut section = json!({"models": [target.model.as_str()]});
+    if let Some(variable) = known.key_env {
+        section["api_key"] = json!({"env": variable});
+    }
     // JSON is YAML: names need no other quoting.
-    let text = json!({"providers": {provider: section}}).to_string();
+    let text = json!({"providers": {known.name: section}}).to_string();
     let config = Config::parse(&text, "command line").map_err(|problems| problems.to_string())?;
     let canonical = config.targets().next().unwrap_or_else(|| target.clone());
     Ok((config, canonical))
-}
-
-/// The variable in which the provider's own tools expect the key; `None` for those without one.
-fn key_variable(provider: &str) -> Option<String> {
-    match provider {
-        "vllm" | "ollama" => None,
-        "moonshot" => Some("MOONSHOT_API_KEY".to_owned()),
-        "zai" => Some("ZAI_API_KEY".to_owned()),
-        other => {
-            let name = other.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            Some(format!("{}_API_KEY", name.to_ascii_uppercase()))
-        }
-    }
 }
 
 /// The contract's eleven fields.

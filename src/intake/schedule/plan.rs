@@ -34,8 +34,10 @@ pub enum Refusal {
     Spec(#[from] SpecError),
 }
 
-/// Everything the configuration asks to be probed. Reads the keys, so it touches the environment
-/// and files; call it again after a reload.
+/// Everything the configuration asks to be probed; call it again after a reload.
+///
+/// Reads the keys: environment, files, and commands for which it waits up to 10 s each. Call it
+/// where blocking is allowed.
 pub fn plan(config: &Config) -> Plan {
     let mut plan = Plan::default();
     for target in config.probe_targets() {
@@ -66,7 +68,7 @@ pub fn spec(config: &Config, target: &Target) -> Result<ProbeSpec, Refusal> {
         api_key: api_key.map_err(Refusal::Key)?,
         timeout: config.probes.timeout,
         ttft_timeout: config.probes.ttft_timeout,
-        price: provider.prices.get(&target.model).cloned(),
+        price: provider.prices.get(&target.model).copied(),
         body: provider.body.clone(),
     })?;
     Ok(spec)

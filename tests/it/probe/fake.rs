@@ -1,13 +1,12 @@
 //! A provider that does what a test says, byte by byte, and probes of it.
 
-use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use brownout::domain::target::Target;
 use brownout::ground::catalog::Price;
 use brownout::ground::clock::Clock;
-use brownout::ground::secret::{Secret, SecretSource};
+use brownout::ground::secret::Secret;
 use brownout::intake::probe::{ProbeDialect, ProbeReport, ProbeSpec, SpecInput, client, probe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -120,16 +119,6 @@ pub(super) const ANTHROPIC: Scene = Scene {
 pub(super) const OPENAI: Scene =
     Scene { dialect: ProbeDialect::OpenAiChat, provider: "openai", ..ANTHROPIC };
 
-fn secret() -> Secret {
-    let mut file = std::env::temp_dir();
-    let unique = rand::random::<u64>();
-    file.push(format!("brownout-probe-{}-{unique:x}", std::process::id()));
-    std::fs::File::create(&file).unwrap().write_all(KEY.as_bytes()).unwrap();
-    let secret = SecretSource::File(file.clone()).read().unwrap();
-    std::fs::remove_file(&file).unwrap();
-    secret
-}
-
 impl Scene {
     pub(super) fn spec(&self, port: u16) -> ProbeSpec {
         ProbeSpec::new(SpecInput {
@@ -137,7 +126,7 @@ impl Scene {
             dialect: self.dialect,
             base_url: &format!("http://127.0.0.1:{port}"),
             wire_model: "m",
-            api_key: Some(secret()),
+            api_key: Some(Secret::new(KEY)),
             timeout: self.timeout,
             ttft_timeout: self.ttft_timeout,
             price: Some(Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 }),
