@@ -207,7 +207,9 @@ async fn tick(parts: Parts, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut interval = tokio::time::interval(TICK);
     // A late tick makes up for the missed seconds by itself.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+    while let Some(due) = shutdown.run_until_cancelled(interval.tick()).await {
+        let lag = due.elapsed();
+        parts.stats.note_tick(lag, lag.as_secs());
         parts.tick();
     }
     Ok(())
