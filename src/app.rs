@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::target::Target;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
+use crate::ground::self_stats::SelfStats;
 use crate::http::{ReloadRequest, router, server};
 
 use parts::Parts;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub probes: Vec<Target>,
     /// Where time comes from.
     pub clock: Clock,
+    /// The process's own counters, which the log counts into as well.
+    pub stats: SelfStats,
 }
 
 /// A running daemon.

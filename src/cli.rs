@@ -95,8 +95,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// A `PROVIDER/MODEL` argument.
 fn parse_target(text: &str) -> Result<Target, String> {
-    Target::parse(text)
-        .map_err(|error| format!("expected PROVIDER/MODEL, for example anthropic/claude-opus-4-7 ({error})"))
+    Target::parse(text).map_err(|error| {
+        format!("expected PROVIDER/MODEL, for example anthropic/claude-opus-4-7 ({error})")
+    })
 }
 
 /// A line of a command's output. A closed pipe means that nobody reads on, which is no error.

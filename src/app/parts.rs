@@ -48,10 +48,9 @@ impl Parts {
         settings: Settings,
         reload: mpsc::Sender<ReloadRequest>,
     ) -> anyhow::Result<Self> {
-        let Settings { mut config, config_file, probes, clock } = settings;
+        let Settings { mut config, config_file, probes, clock, stats } = settings;
         add_probes(&mut config, &probes)?;
         let now = clock.now();
-        let stats = SelfStats::new();
         stats.note_reload(now);
         let store = Store::new(&options(&config), now);
         let names = Arc::new(ArcSwap::from_pointee(Names::new(&config)));
@@ -59,7 +58,11 @@ impl Parts {
         let first = Arc::new(store.snapshot(now));
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&first)));
         Ok(Self {
-            exporter: Arc::new(Exporter::new(Arc::clone(&snapshot), stats.clone(), metrics::Options::default())),
+            exporter: Arc::new(Exporter::new(
+                Arc::clone(&snapshot),
+                stats.clone(),
+                metrics::Options::default(),
+            )),
             reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
             access: Arc::new(ArcSwap::from_pointee(access)),
@@ -141,7 +144,9 @@ fn options(config: &Config) -> Options {
         thresholds: config.thresholds,
         configured: config.targets().collect(),
         // A cron expression has no interval: its probes count by the defaults of a minute.
-        probed: probed.map(|target| (target, every.unwrap_or(super::probing::CRON_ASSUMED))).collect(),
+        probed: probed
+            .map(|target| (target, every.unwrap_or(super::probing::CRON_ASSUMED)))
+            .collect(),
         targets_max: config.ingest.max_targets,
     }
 }

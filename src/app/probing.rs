@@ -101,9 +101,10 @@ impl Parts {
     /// Whether clients reported enough about a target lately.
     fn clients_report(&self, target: &Target) -> bool {
         use crate::domain::outcome::Source;
-        self.snapshot.load().target(target).is_some_and(|view| {
-            view.recent_by_source[Source::Client.index()] >= CLIENTS_SUFFICE
-        })
+        self.snapshot
+            .load()
+            .target(target)
+            .is_some_and(|view| view.recent_by_source[Source::Client.index()] >= CLIENTS_SUFFICE)
     }
 }
 

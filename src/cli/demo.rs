@@ -20,6 +20,7 @@ use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, millis_of};
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
+use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
 use crate::simulator::{self, Call, Fate, Fleet};
 use crate::store::{Arrival, Store};
@@ -59,12 +60,13 @@ pub struct Args {
 /// # Errors
 /// When an address cannot be bound or a part fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log_level, LogFormat::Logfmt)?;
-    super::runtime()?.block_on(demo(args))?;
+    let stats = SelfStats::new();
+    telemetry::init(&args.log_level, LogFormat::Logfmt, stats.clone())?;
+    super::runtime()?.block_on(demo(args, stats))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn demo(args: Args) -> anyhow::Result<()> {
+async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
     let providers = bind(args.simulator_address, "--simulator.listen-address").await?;
     let listener = bind(args.listen_address, "--web.listen-address").await?;
     let simulator = format!("http://{}", providers.local_addr()?);
@@ -72,7 +74,7 @@ async fn demo(args: Args) -> anyhow::Result<()> {
     let fleet = Fleet::new(scenario.clone(), Some(args.seed));
     let config = config(&fleet.traffic(), &simulator)?;
     let settings =
-        Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System };
+        Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System, stats };
     let daemon = Daemon::start(settings, listener)?;
     let url = format!("http://{}", daemon.address());
 
@@ -143,11 +145,7 @@ fn import_a_day(store: &Store, scenario: &simulator::Scenario, seed: u64) {
 }
 
 /// Simulated clients: each request draws its fate from the fleet and is reported over HTTP.
-async fn report(
-    fleet: Fleet,
-    client: Client,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+async fn report(fleet: Fleet, client: Client, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut interval = tokio::time::interval(REPORT_EVERY);
     let mut owed: BTreeMap<Target, f64> = BTreeMap::new();
     while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
@@ -181,7 +179,7 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_type: Option<&'static str>,
+    body: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<&'static str>,
     ms: u64,
@@ -195,13 +193,12 @@ impl<'a> Record<'a> {
         let cut = matches!(fate.class, Class::Network).then_some("reset");
         let late = matches!(fate.class, Class::Timeout).then_some("timeout");
         let in_stream = fate.code == Some(200) && fate.class != Class::Ok;
-        let shed = in_stream && fate.class == Class::Overloaded;
         Self {
             provider: target.provider.as_str(),
             model: target.model.as_str(),
             status: fate.code,
             error: cut.or(late),
-            error_type: shed.then_some("overloaded_error"),
+            body: fate.error_body(target),
             phase: in_stream.then_some("stream"),
             ms: millis_of(fate.duration),
             ttft_ms: fate.time_to_first_token.map(millis_of),

@@ -112,9 +112,10 @@ struct Outcome {
 /// # Errors
 /// When the daemon cannot be reached or refuses the record, with its reason.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let token = args.token_env.as_deref().map(|name| {
-        std::env::var(name).with_context(|| format!("--token-env {name}: not set"))
-    });
+    let token = args
+        .token_env
+        .as_deref()
+        .map(|name| std::env::var(name).with_context(|| format!("--token-env {name}: not set")));
     let client = Client::new(&args.daemon, token.transpose()?)?;
     let body = serde_json::to_vec(&args.outcome).context("cannot write the record")?;
     let receipt = super::runtime()?.block_on(client.post("/v1/outcomes", body))?;

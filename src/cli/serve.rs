@@ -11,6 +11,7 @@ use crate::app::{Daemon, Settings};
 use crate::domain::target::Target;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
+use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
 
 use super::{EXIT_USAGE, complain, say};
@@ -46,8 +47,8 @@ pub struct Args {
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     log_level: String,
 
-    /// Log format
-    #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value = "logfmt")]
+    /// Log format: logfmt or json
+    #[arg(long = "log.format", value_name = "FORMAT", default_value_t = LogFormat::Logfmt)]
     log_format: LogFormat,
 }
 
@@ -87,8 +88,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(EXIT_USAGE));
     }
-    telemetry::init(&args.log_level, args.log_format)?;
-    super::runtime()?.block_on(serve(args, config))?;
+    let stats = SelfStats::new();
+    telemetry::init(&args.log_level, args.log_format, stats.clone())?;
+    super::runtime()?.block_on(serve(args, config, stats))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -101,15 +103,16 @@ fn check(args: &Args, config: &Config) -> ExitCode {
     if !secrets.is_empty() {
         complain(&format!("note: not readable in this environment:\n{secrets}"));
     }
-    let file = args.config_file.as_deref().map_or("the default configuration".into(), |file| {
-        file.display().to_string()
-    });
+    let file = args
+        .config_file
+        .as_deref()
+        .map_or("the default configuration".into(), |file| file.display().to_string());
     let (targets, probes) = (config.targets().count(), config.probe_targets().len());
     say(&format!("{file}: ok ({targets} models configured, {probes} of them probed)"));
     ExitCode::SUCCESS
 }
 
-async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
+async fn serve(args: Args, config: Config, stats: SelfStats) -> anyhow::Result<()> {
     let address = args.listen_address;
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; is another brownout running? (--web.listen-address)")
@@ -119,6 +122,7 @@ async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
         config_file: args.config_file,
         probes: args.probes,
         clock: Clock::System,
+        stats,
     };
     Daemon::start(settings, listener)?.run_until_signal().await
 }

@@ -16,15 +16,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 const SPARK_HOURS: usize = 24;
 /// Heights of a sparkline, and the hourly overload ratios from which each is drawn: the two
 /// thresholds, and what lies around them.
-const SPARKS: [(f64, char); 7] = [
-    (0.2, '█'),
-    (0.1, '▇'),
-    (0.05, '▆'),
-    (0.02, '▅'),
-    (0.01, '▃'),
-    (0.005, '▂'),
-    (0.0, '▁'),
-];
+const SPARKS: [(f64, char); 7] =
+    [(0.2, '█'), (0.1, '▇'), (0.05, '▆'), (0.02, '▅'), (0.01, '▃'), (0.005, '▂'), (0.0, '▁')];
 
 /// Arguments of `brownout status`.
 #[derive(Debug, clap::Args)]
@@ -142,7 +135,15 @@ fn table(health: &Health, hours: &Hours, colours: bool) -> String {
     let _ = writeln!(
         text,
         "{:width$}  {:11}  {:11}  {:>8}  {:>7}  {:>14}  {:>5}  {:>5}  {:>5}  {:>8}  24 h",
-        "TARGET", "STATE", "REASON", "5M TRIES", "529 %", "90 % INTERVAL", "529", "429", "503",
+        "TARGET",
+        "STATE",
+        "REASON",
+        "5M TRIES",
+        "529 %",
+        "90 % INTERVAL",
+        "529",
+        "429",
+        "503",
         "TTFT P50",
     );
     let sparks = sparklines(hours);

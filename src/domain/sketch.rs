@@ -34,9 +34,8 @@ impl Sketch {
 
     /// The `q`-quantile (0 to 1) over this sketch and an older one; `None` when both are empty.
     pub fn quantile(&self, older: &Self, q: f64) -> Option<Duration> {
-        let count = |bucket: usize| {
-            u64::from(self.counts[bucket]) + u64::from(older.counts[bucket])
-        };
+        let count =
+            |bucket: usize| u64::from(self.counts[bucket]) + u64::from(older.counts[bucket]);
         let total: u64 = (0..BUCKETS).map(count).sum();
         if total == 0 {
             return None;

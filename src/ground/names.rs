@@ -178,6 +178,11 @@ impl Names {
         Ok(target)
     }
 
+    /// The provider that a name means, whatever its spelling; `None` where it cannot be a label.
+    pub fn provider(&self, raw: &str) -> Option<Provider> {
+        self.provider_named(raw).ok()
+    }
+
     /// The configured spelling of a region of a provider; `None` when it is not configured.
     pub fn region(&self, provider: &Provider, raw: &str) -> Option<&str> {
         configured(&self.providers.get(provider)?.regions, raw)

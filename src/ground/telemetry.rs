@@ -7,11 +7,13 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use tracing::Subscriber;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use super::self_stats::SelfStats;
 
 /// The levels, loudest last.
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -70,15 +72,31 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Logs to stderr from here on.
+/// Logs to stderr from here on, and counts warnings and errors in `stats`.
 ///
 /// `level` is one of the five levels, or a list of directives as in `warn,brownout::http=debug`.
 /// A plain level is that of this program; libraries then stay at `warn`.
 ///
 /// # Errors
 /// [`TelemetryError`] for an unknown level, or when called twice.
-pub fn init(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    subscriber(level, format, io::stderr)?.try_init().map_err(|_| TelemetryError::Again)
+pub fn init(level: &str, format: LogFormat, stats: SelfStats) -> Result<(), TelemetryError> {
+    subscriber(level, format, io::stderr)?
+        .with(CountTrouble(stats))
+        .try_init()
+        .map_err(|_| TelemetryError::Again)
+}
+
+/// Counts warnings and errors, so that an alert can see them without reading logs.
+struct CountTrouble(SelfStats);
+
+impl<S: Subscriber> Layer<S> for CountTrouble {
+    fn on_event(&self, event: &Event<'_>, _ctx: Context<'_, S>) {
+        match *event.metadata().level() {
+            Level::ERROR => self.0.count_log_error(),
+            Level::WARN => self.0.count_log_warning(),
+            Level::INFO | Level::DEBUG | Level::TRACE => {}
+        }
+    }
 }
 
 /// The subscriber behind [`init`], writing elsewhere.

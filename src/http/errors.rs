@@ -3,8 +3,8 @@
 //! Messages name the thing and never repeat a request's body.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderValue};
 use serde::Serialize;
 
 /// An error as the caller sees it.

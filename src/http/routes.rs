@@ -293,9 +293,9 @@ fn hours_query(context: &Context, parameters: HoursParameters) -> Result<hours::
             .ok_or_else(|| bad(parameter, "expected RFC 3339 or seconds since 1970")),
     };
     let names = context.names.load();
-    let provider = parameters.provider.map(|name| {
-        names.provider(&name).ok_or_else(|| bad("provider", "not a provider's name"))
-    });
+    let provider = parameters
+        .provider
+        .map(|name| names.provider(&name).ok_or_else(|| bad("provider", "not a provider's name")));
     let provider = provider.transpose()?;
     let model = match parameters.model {
         None => None,
@@ -351,9 +351,10 @@ fn accepts_gzip(accept_encoding: Option<&str>) -> bool {
     accept_encoding.is_some_and(|value| {
         value.split(',').any(|coding| {
             let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-            let refused = parameters.trim().strip_prefix("q=").is_some_and(|q| {
-                q.trim().parse::<f32>().is_ok_and(|q| q == 0.0)
-            });
+            let refused = parameters
+                .trim()
+                .strip_prefix("q=")
+                .is_some_and(|q| q.trim().parse::<f32>().is_ok_and(|q| q == 0.0));
             name.trim().eq_ignore_ascii_case("gzip") && !refused
         })
     })

@@ -42,11 +42,10 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         // An answer is one small write: waiting for more to send only adds latency.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(
-            router.clone().map_request(|request: http::Request<hyper::body::Incoming>| {
-                request.map(Body::new)
-            }),
-        );
+        let service =
+            TowerToHyperService::new(router.clone().map_request(
+                |request: http::Request<hyper::body::Incoming>| request.map(Body::new),
+            ));
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADERS_TIMEOUT);
@@ -78,4 +77,3 @@ async fn next(
         }
     }
 }
-

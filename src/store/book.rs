@@ -268,9 +268,7 @@ impl Book {
             probe: interval.map(|_| ProbeView::default()),
         });
         let (hasher, entries) = (&self.hasher, &self.entries);
-        self.index.insert_unique(hash, position, |other| {
-            hasher.hash_one(&entries[*other].target)
-        });
+        self.index.insert_unique(hash, position, |other| hasher.hash_one(&entries[*other].target));
         position
     }
 }

@@ -226,8 +226,11 @@ impl Counts {
         };
         for series in &self.series {
             let sum = &mut counters.by_source[series.source.index()];
-            for (mine, theirs) in
-                sum.by_class.as_flattened_mut().iter_mut().zip(series.counters.by_class.as_flattened())
+            for (mine, theirs) in sum
+                .by_class
+                .as_flattened_mut()
+                .iter_mut()
+                .zip(series.counters.by_class.as_flattened())
             {
                 *mine += theirs;
             }
@@ -252,12 +255,7 @@ impl Counts {
 }
 
 /// Adds to the row of one clock hour, and lets go of rows too old to be written again.
-fn add_to_hour(
-    hours: &mut VecDeque<(Hour, Tally)>,
-    hour: Hour,
-    outcome: &Outcome,
-    newest: Hour,
-) {
+fn add_to_hour(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, outcome: &Outcome, newest: Hour) {
     let oldest = (newest.index() + 1).saturating_sub(HOURS_KEPT as u64);
     while hours.front().is_some_and(|(hour, _)| hour.index() < oldest) {
         hours.pop_front();

@@ -93,8 +93,7 @@ impl Judge {
             // The fault is ours: not a word of it goes to the provider's account.
             feed.failures[Signal::Outage.index()] -= feed.network;
         }
-        for ((watched, grid), failures) in
-            self.signals.iter_mut().zip(&grids.0).zip(feed.failures)
+        for ((watched, grid), failures) in self.signals.iter_mut().zip(&grids.0).zip(feed.failures)
         {
             watched.tick(grid, seconds, feed.ok + failures, failures);
         }

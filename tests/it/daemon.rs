@@ -5,6 +5,7 @@ use std::time::Duration;
 use brownout::app::{Daemon, Settings};
 use brownout::ground::clock::Clock;
 use brownout::ground::config::Config;
+use brownout::ground::self_stats::SelfStats;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,8 +33,13 @@ pub(crate) struct Answer {
 pub(crate) async fn start(yaml: &str) -> Running {
     let config = Config::parse(yaml, "test.yaml").unwrap_or_else(|problems| panic!("{problems}"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings =
-        Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System };
+    let settings = Settings {
+        config,
+        config_file: None,
+        probes: Vec::new(),
+        clock: Clock::System,
+        stats: SelfStats::new(),
+    };
     let daemon = Daemon::start(settings, listener).unwrap();
     let url = format!("http://{}", daemon.address());
     let shutdown = daemon.shutdown_token();

@@ -32,15 +32,31 @@ async fn a_configured_target_is_unknown_until_something_is_seen() {
     assert_eq!(
         keys,
         [
-            "as_of", "last_outcome_at", "latency", "model", "provider", "reason", "signals",
-            "since", "sources", "stale", "state", "windows"
+            "as_of",
+            "last_outcome_at",
+            "latency",
+            "model",
+            "provider",
+            "reason",
+            "signals",
+            "since",
+            "sources",
+            "stale",
+            "state",
+            "windows"
         ]
     );
     let signal: Vec<&String> = target["signals"]["overload"].as_object().unwrap().keys().collect();
     assert_eq!(
         signal,
         [
-            "confidence", "estimate", "high", "low", "p_degraded", "p_healthy", "p_overloaded",
+            "confidence",
+            "estimate",
+            "high",
+            "low",
+            "p_degraded",
+            "p_healthy",
+            "p_overloaded",
             "state"
         ]
     );

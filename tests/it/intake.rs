@@ -206,7 +206,8 @@ async fn every_payload_of_the_prototype_reporter_counts_as_its_ground_truth_says
             *expected.entry(class_of(name, &case)).or_default() += count.as_u64().unwrap();
         }
         for class in brownout::domain::outcome::Class::errors() {
-            let name = format!("brownout_request_errors_total{{provider=\"{provider}\",model=\"{model}\"");
+            let name =
+                format!("brownout_request_errors_total{{provider=\"{provider}\",model=\"{model}\"");
             let reason = format!("reason=\"{class}\"");
             let sum: f64 = metrics
                 .lines()

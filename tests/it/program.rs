@@ -107,9 +107,23 @@ impl Drop for TempFile {
 fn help_names_every_subcommand_and_flag_of_the_contract() {
     let help = text(&run(&["--help"]).stdout);
     for word in [
-        "serve", "demo", "simulate", "status", "probe", "classify", "replay", "report",
-        "--config.file", "--config.check", "--web.listen-address", "--web.allow-anonymous",
-        "--storage.path", "--log.level", "--log.format", "--probe", "127.0.0.1:10529",
+        "serve",
+        "demo",
+        "simulate",
+        "status",
+        "probe",
+        "classify",
+        "replay",
+        "report",
+        "--config.file",
+        "--config.check",
+        "--web.listen-address",
+        "--web.allow-anonymous",
+        "--storage.path",
+        "--log.level",
+        "--log.format",
+        "--probe",
+        "127.0.0.1:10529",
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }

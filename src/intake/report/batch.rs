@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::record::Refusal;
@@ -78,9 +78,8 @@ fn split_lines(body: &[u8]) -> Result<Elements<'_>, BatchError> {
 fn split_array(body: &[u8]) -> Result<Elements<'_>, BatchError> {
     let mut collected = Collected::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let result = Collect(&mut collected).deserialize(&mut deserializer).and_then(|()| {
-        deserializer.end()
-    });
+    let result =
+        Collect(&mut collected).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     if collected.too_many {
         return Err(BatchError::TooManyRecords);
     }

@@ -83,7 +83,7 @@ pub(super) struct Record<'a> {
 enum Scalar<'a> {
     #[default]
     Absent,
-    Bool(bool),
+    Bool,
     Integer(u64),
     Number(f64),
     Text(Cow<'a, str>),
@@ -105,7 +105,7 @@ impl<'a> Record<'a> {
             Scalar::Text(text) if !text.is_empty() => Some(text),
             Scalar::Text(_)
             | Scalar::Absent
-            | Scalar::Bool(_)
+            | Scalar::Bool
             | Scalar::Integer(_)
             | Scalar::Number(_)
             | Scalar::Compound => None,
@@ -154,7 +154,7 @@ impl<'a> Record<'a> {
         self.service.text("service", WORD_BYTES_MAX)?;
         self.request_id.text("request_id", REQUEST_ID_BYTES_MAX)?;
         match &self.r#final {
-            Scalar::Absent | Scalar::Bool(_) => {}
+            Scalar::Absent | Scalar::Bool => {}
             Scalar::Integer(_) | Scalar::Number(_) | Scalar::Text(_) | Scalar::Compound => {
                 return Err(Refusal::field("final", "true or false"));
             }
@@ -182,7 +182,7 @@ impl<'a> Record<'a> {
                 }
                 Timestamp::from_millis((seconds * 1_000.0) as u64)
             }
-            Scalar::Bool(_) | Scalar::Compound => {
+            Scalar::Bool | Scalar::Compound => {
                 return Err(Refusal::field("ts", "seconds since 1970 or an RFC 3339 time"));
             }
         };
@@ -281,7 +281,7 @@ impl Scalar<'_> {
             Self::Text(text) if text.is_empty() => Ok(None),
             Self::Text(text) if text.len() <= max => Ok(Some(text)),
             Self::Text(_) => Err(Refusal::field(field, format!("at most {max} bytes"))),
-            Self::Bool(_) | Self::Integer(_) | Self::Number(_) | Self::Compound => {
+            Self::Bool | Self::Integer(_) | Self::Number(_) | Self::Compound => {
                 Err(Refusal::field(field, "a string"))
             }
         }
@@ -292,7 +292,7 @@ impl Scalar<'_> {
         match self {
             Self::Integer(number) => Ok(Some(Cow::Owned(number.to_string()))),
             Self::Number(number) => Ok(Some(Cow::Owned(number.to_string()))),
-            Self::Absent | Self::Bool(_) | Self::Text(_) | Self::Compound => {
+            Self::Absent | Self::Bool | Self::Text(_) | Self::Compound => {
                 Ok(self.text(field, WORD_BYTES_MAX)?.map(Cow::Borrowed))
             }
         }
@@ -302,7 +302,7 @@ impl Scalar<'_> {
         match self {
             Self::Absent => Ok(None),
             Self::Integer(number) if (min..=max).contains(number) => Ok(Some(*number)),
-            Self::Integer(_) | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Compound => {
+            Self::Integer(_) | Self::Bool | Self::Number(_) | Self::Text(_) | Self::Compound => {
                 Err(Refusal::field(field, format!("an integer from {min} to {max}")))
             }
         }
@@ -314,7 +314,7 @@ impl Scalar<'_> {
             Self::Integer(number) => Some(*number as f64),
             Self::Number(number) => Some(*number),
             Self::Text(text) => text.trim().parse().ok(),
-            Self::Absent | Self::Bool(_) | Self::Compound => None,
+            Self::Absent | Self::Bool | Self::Compound => None,
         }
     }
 
@@ -328,9 +328,7 @@ impl Scalar<'_> {
                 }
                 Some(_) | None => Err(Refusal::field(field, expected)),
             },
-            Self::Bool(_) | Self::Text(_) | Self::Compound => {
-                Err(Refusal::field(field, expected))
-            }
+            Self::Bool | Self::Text(_) | Self::Compound => Err(Refusal::field(field, expected)),
         }
     }
 }
@@ -417,8 +415,8 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
                 Ok(Scalar::Absent)
             }
-            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Scalar::Bool(value))
+            fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Bool)
             }
             fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
                 Ok(Scalar::Integer(value))
