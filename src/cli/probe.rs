@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use super::EXIT_USAGE;
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
-use crate::ground::catalog;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, client, probe};
@@ -66,36 +65,21 @@ fn spec(args: &Args) -> Result<ProbeSpec, String> {
     let target = Target::parse(&args.target).map_err(|error| {
         format!("\"{}\" {error}, expected PROVIDER/MODEL", args.target.escape_debug())
     })?;
-    let (config, target) = match &args.config_file {
-        Some(file) => (Config::load(file).map_err(|problems| problems.to_string())?, target),
-        None => without_config(&target)?,
+    let mut config = match &args.config_file {
+        Some(file) => Config::load(file).map_err(|problems| problems.to_string())?,
+        None => Config::default(),
     };
-    schedule::spec(&config, &target).map_err(|refusal| {
+    config.probes.only.clear();
+    config.add_probe(target).map_err(|problems| {
+        let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        messages.join("; ")
+    })?;
+    // By its canonical name now, which is the one that outcomes are counted under.
+    let target = config.probes.only.first().ok_or("there is nothing to probe")?;
+    schedule::spec(&config, target).map_err(|refusal| {
         let cause = std::error::Error::source(&refusal).map(|cause| format!(": {cause}"));
         format!("{target}: {refusal}{}", cause.unwrap_or_default())
     })
-}
-
-/// A configuration of this one target from the catalogue, and the target by its canonical name.
-fn without_config(target: &Target) -> Result<(Config, Target), String> {
-    let known = catalog::named(target.provider.as_str()).ok_or_else(|| {
-        let names: Vec<_> = catalog::PROVIDERS.iter().map(|known| known.name).collect();
-        format!(
-            "unknown provider \"{}\", expected one of {}, or a configuration (--config.file) \
-             that names it",
-            target.provider,
-            names.join(", ")
-        )
-    })?;
-    let mut section = json!({"models": [target.model.as_str()]});
-    if let Some(variable) = known.key_env {
-        section["api_key"] = json!({"env": variable});
-    }
-    // JSON is YAML: names need no other quoting.
-    let text = json!({"providers": {known.name: section}}).to_string();
-    let config = Config::parse(&text, "command line").map_err(|problems| problems.to_string())?;
-    let canonical = config.targets().next().unwrap_or_else(|| target.clone());
-    Ok((config, canonical))
 }
 
 /// The contract's eleven fields.

@@ -118,3 +118,64 @@ impl Timetable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:8000/v1
+    api_key: {env: PATH}
+    models: [qwen3-8b]
+  anthropic:
+    api_key: {env: BROWNOUT_TEST_NO_SUCH_VARIABLE}
+    models: [claude-haiku-4-5]
+  gemini:
+    api_key: {env: PATH}
+    models: [gemini-2.5-flash-lite]
+probes: {every: 30s, jitter: 10%, timeout: 9s}
+";
+
+    #[test]
+    fn a_plan_holds_what_can_be_probed_and_says_what_cannot() {
+        let config = Config::parse(YAML, "brownout.yaml").unwrap();
+        let plan = plan(&config);
+        let found: Vec<_> = plan.specs.iter().map(|spec| spec.target.to_string()).collect();
+        assert_eq!(found, ["local/qwen3-8b"]);
+        assert_eq!(plan.specs[0].url, "http://127.0.0.1:8000/v1/chat/completions");
+        assert_eq!(plan.specs[0].timeout.as_secs(), 9);
+        let refused: Vec<_> =
+            plan.refused.iter().map(|(target, refusal)| format!("{target}: {refusal}")).collect();
+        assert_eq!(
+            refused,
+            [
+                "anthropic/claude-haiku-4-5: the API key cannot be read",
+                "gemini/gemini-2.5-flash-lite: probes do not speak the dialect of this provider \
+                 yet: gemini",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_probed_unless_asked() {
+        let without = YAML.split("probes:").next().unwrap();
+        let config = Config::parse(without, "brownout.yaml").unwrap();
+        let plan = plan(&config);
+        assert!(plan.specs.is_empty() && plan.refused.is_empty());
+        assert!(Timetable::new(&config.probes).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn only_a_cron_timetable_needs_a_bell_beside_the_loops() {
+        for (when, has_bell) in [("every: 30s", false), ("cron: \"*/5 8-20 * * Mon-Fri\"", true)] {
+            let yaml = YAML.replace("every: 30s", when);
+            let config = Config::parse(&yaml, "brownout.yaml").unwrap();
+            let timetable = Timetable::new(&config.probes).unwrap().unwrap();
+            assert_eq!(matches!(timetable.bell(), Bell::Cron { .. }), has_bell, "{when}");
+            assert_eq!(timetable.into_cron_bell().is_some(), has_bell, "{when}");
+        }
+    }
+}
