@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::classify::{MatchedBy, Reported, Transport, classify_reported};
+use crate::domain::classify::{MatchedBy, Reported, classify_reported, parse_report_error};
 use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::target::NAME_BYTES_MAX;
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -222,7 +222,7 @@ impl<'a> Record<'a> {
         };
         let transport = match self.error.text("error", NAME_BYTES_MAX)? {
             None => None,
-            Some(name) => Some(Transport::parse_report_error(name).ok_or_else(|| {
+            Some(name) => Some(parse_report_error(name).ok_or_else(|| {
                 let expected = "timeout, connect, reset, tls, canceled or a transport error's name";
                 Refusal::field("error", format!("{expected}; got {name:?}"))
             })?),
