@@ -50,7 +50,7 @@ impl<'a> Field<'a> {
         match &self.node.value {
             Value::Plain(text) | Value::Quoted(text) if !text.is_empty() => Some(text),
             Value::Plain(_) | Value::Quoted(_) | Value::Null => {
-                self.wrong(problems, format!("is empty, expected {expected}, or remove the key"));
+                self.wrong(problems, format!("is empty, expected {expected}, or remove it"));
                 None
             }
             Value::List(_) => {
