@@ -197,6 +197,12 @@ fn names_follow_the_configuration() {
         (Some("openai"), Some("gpu-7.corp.example:8000"), "gpt-oss-20b", "corp/gpt-oss-20b"),
         (None, Some("a.gpu.corp.example"), "gpt-oss-20b", "corp/gpt-oss-20b"),
         (Some("CORP"), None, "gpt-oss-20b", "corp/gpt-oss-20b"),
+        (
+            Some("openai"),
+            Some("bedrock-runtime.eu-west-1.amazonaws.com"),
+            "eu.anthropic.claude-opus-4-7-v1:0",
+            "bedrock/claude-opus-4-7",
+        ),
     ] {
         let target = names.resolve(provider, host, model).unwrap();
         assert_eq!(target.to_string(), expected);

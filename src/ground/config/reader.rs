@@ -345,7 +345,9 @@ mod tests {
     fn request_bodies_become_json_by_the_core_schema() {
         let text = "{a: 1, b: 1.5, c: true, d: \"1\", e: [x, null], f: 1e999}";
         let json = check(text, |field, _| Some(field.json())).unwrap();
-        let expected = serde_json::json!({"a": 1, "b": 1.5, "c": true, "d": "1", "e": ["x", null], "f": "1e999"});
+        let expected = serde_json::json!(
+            {"a": 1, "b": 1.5, "c": true, "d": "1", "e": ["x", null], "f": "1e999"}
+        );
         assert_eq!(json, expected);
     }
 }
