@@ -76,13 +76,13 @@ pub enum ResolveError {
     Nobody,
     /// The provider's name cannot be a label.
     #[error("provider {0}")]
-    Provider(#[source] NameError),
+    Provider(NameError),
     /// The host cannot be one.
     #[error("host {0}")]
-    Host(#[source] NameError),
+    Host(NameError),
     /// The model's name cannot be a label.
     #[error("model {0}")]
-    Model(#[source] NameError),
+    Model(NameError),
 }
 
 /// The canonical name of a model, checked to be a label.
@@ -331,3 +331,6 @@ fn without_port(host: &str) -> &str {
         _ => host,
     }
 }
+
+#[cfg(test)]
+mod tests;
