@@ -1,10 +1,15 @@
 //! The command line: one file per subcommand.
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use crate::domain::target::Target;
+
 pub mod classify;
+mod client;
 pub mod demo;
 pub mod probe;
 pub mod replay;
@@ -12,6 +17,9 @@ pub mod report;
 pub mod serve;
 pub mod simulate;
 pub mod status;
+
+/// Where the daemon listens unless told otherwise.
+const LISTEN_ADDRESS: &str = "127.0.0.1:10529";
 
 /// Exit code for a wrong command line or configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
@@ -71,11 +79,33 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
-            {
-                eprintln!("brownout: {error:#}");
-            }
+            complain(&format!("brownout: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The runtime of a command that needs one.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+/// A `PROVIDER/MODEL` argument.
+fn parse_target(text: &str) -> Result<Target, String> {
+    Target::parse(text).map_err(|error| {
+        format!("expected PROVIDER/MODEL, for example anthropic/claude-opus-4-7 ({error})")
+    })
+}
+
+/// A line of a command's output. A closed pipe means that nobody reads on, which is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// A line for the person at the terminal.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

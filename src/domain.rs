@@ -11,6 +11,7 @@ pub mod model_name;
 pub mod outcome;
 pub mod tally;
 pub mod histogram;
+pub mod sketch;
 pub mod bounds;
 pub mod classify;
 pub mod detect;

@@ -4,5 +4,6 @@ pub mod clock;
 pub mod secret;
 pub mod catalog;
 pub mod config;
+pub mod names;
 pub mod telemetry;
 pub mod self_stats;

@@ -1,1 +1,52 @@
 //! Sockets, routes, limits.
+//!
+//! Handlers are short: they read a request within its limits, hand bytes to an intake or take
+//! bytes from an answer, and map errors to one JSON shape. No decision is taken here.
+
+pub mod access;
+pub mod server;
+
+mod body;
+mod errors;
+mod routes;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::answers::health::Published;
+use crate::answers::metrics::Exporter;
+use crate::ground::clock::Clock;
+use crate::ground::names::Names;
+use crate::ground::self_stats::SelfStats;
+use crate::intake::report::Reports;
+
+pub use routes::router;
+
+/// Asks the app to reload its configuration; the answer is what was wrong with it, if anything.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
+
+/// What the handlers work with: handles, all cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// The latest published answers.
+    pub published: Arc<ArcSwap<Published>>,
+    /// Where reports go.
+    pub reports: Reports,
+    /// What `/metrics` writes.
+    pub exporter: Arc<Exporter>,
+    /// How names in paths and queries are read.
+    pub names: Arc<ArcSwap<Names>>,
+    /// Who may write, and how much at once.
+    pub access: Arc<ArcSwap<access::Access>>,
+    /// What this process did.
+    pub stats: SelfStats,
+    /// The time.
+    pub clock: Clock,
+    /// Where `/-/reload` goes.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// Whether the first snapshot is published and shutdown has not begun.
+    pub ready: Arc<AtomicBool>,
+}

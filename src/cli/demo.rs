@@ -1,15 +1,248 @@
-//! `brownout demo`.
+//! `brownout demo`: everything lit up on one machine, without a key.
+//!
+//! A simulated fleet on loopback, a day of its past imported, simulated clients that report over
+//! HTTP as real ones do, real probes against the fleet, and the daemon.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Daemon, Settings};
+use crate::domain::outcome::Class;
+use crate::domain::target::Target;
+use crate::domain::time::{DAY_MS, millis_of};
+use crate::ground::clock::Clock;
+use crate::ground::config::Config;
+use crate::ground::self_stats::SelfStats;
+use crate::ground::telemetry::{self, LogFormat};
+use crate::simulator::{self, Call, Fate, Fleet};
+use crate::store::{Arrival, Store};
+
+use super::client::{Client, DaemonArgs};
+use super::{complain, say, status};
+
+/// How often the simulated clients report what they saw since the last time.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// How often the simulated fleet is probed: often, so that there is something to see.
+const PROBE_EVERY: &str = "10s";
+/// By then the detectors have seen enough to tell all states (measured: 20 s).
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
 /// Arguments of `brownout demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Address the daemon listens on
+    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = super::LISTEN_ADDRESS)]
+    listen_address: SocketAddr,
 
-/// Runs the subcommand.
+    /// Address of the simulated providers; port 0 takes a free one
+    #[arg(long = "simulator.listen-address", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    simulator_address: SocketAddr,
+
+    /// Seed of the weather: the same seed, the same day
+    #[arg(long, default_value_t = 529)]
+    seed: u64,
+
+    /// Least severe level to log
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn")]
+    log_level: String,
+}
+
+/// Runs the demo until Ctrl-C.
 ///
 /// # Errors
-/// Whatever stopped it, worded for the terminal.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// When an address cannot be bound or a part fails.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stats = SelfStats::new();
+    telemetry::init(&args.log_level, LogFormat::Logfmt, stats.clone())?;
+    super::runtime()?.block_on(demo(args, stats))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
+    let providers = bind(args.simulator_address, "--simulator.listen-address").await?;
+    let listener = bind(args.listen_address, "--web.listen-address").await?;
+    let simulator = format!("http://{}", providers.local_addr()?);
+    let scenario = simulator::demo();
+    let fleet = Fleet::new(scenario.clone(), Some(args.seed));
+    let config = config(&fleet.traffic(), &simulator)?;
+    let settings =
+        Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System, stats };
+    let daemon = Daemon::start(settings, listener)?;
+    let url = format!("http://{}", daemon.address());
+
+    import_a_day(daemon.store(), &scenario, args.seed);
+    say(&banner(&url, &simulator, &fleet));
+
+    let shutdown = daemon.shutdown_token();
+    let client = Client::new(&DaemonArgs { url }, None)?;
+    let mut tasks = JoinSet::new();
+    let fleet_stop = CancellationToken::new();
+    let serving = simulator::serve(fleet.clone(), providers, fleet_stop.clone());
+    tasks.spawn(async move { serving.await.context("the simulated providers stopped") });
+    tasks.spawn(report(fleet, client.clone(), shutdown.clone()));
+    tasks.spawn(show_when_settled(client, shutdown.clone()));
+    let supervised = shutdown.clone();
+    let watch = async move {
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
+                complain(&format!("brownout: {error:#}"));
+                supervised.cancel();
+            }
+        }
+    };
+    let stop_fleet = async {
+        shutdown.cancelled().await;
+        fleet_stop.cancel();
+    };
+    let (result, (), ()) = tokio::join!(daemon.run_until_signal(), watch, stop_fleet);
+    say("demo ended");
+    result
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is it in use? choose another with {flag}")
+    })
+}
+
+/// The configuration a user would write, with the simulator in the place of the providers. The
+/// provider without traffic has no key either, so that nothing at all is known of it.
+fn config(targets: &[(Target, f64)], simulator: &str) -> anyhow::Result<Config> {
+    let mut providers: BTreeMap<&str, (Vec<&str>, bool)> = BTreeMap::new();
+    for (target, requests_per_second) in targets {
+        let (models, busy) = providers.entry(target.provider.as_str()).or_default();
+        models.push(target.model.as_str());
+        *busy |= *requests_per_second > 0.0;
+    }
+    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, budget: {{usd_per_day: 1}}}}\n");
+    yaml.push_str("providers:\n");
+    for (provider, (models, busy)) in providers {
+        let path = if provider == "anthropic" { "" } else { "/v1" };
+        let models = models.join(", ");
+        yaml.push_str(&format!("  {provider}:\n    base_url: {simulator}/{provider}{path}\n"));
+        yaml.push_str(&format!("    models: [{models}]\n"));
+        if busy {
+            yaml.push_str("    api_key: {command: [echo, simulated]}\n");
+        }
+    }
+    Ok(Config::parse(&yaml, "the demo's configuration")?)
+}
+
+fn import_a_day(store: &Store, scenario: &simulator::Scenario, seed: u64) {
+    let now = Clock::System.now();
+    // A minute short of the limit on late outcomes, so that nothing falls off while it is read.
+    let from = now.minus(Duration::from_millis(DAY_MS - 60_000));
+    let day: Vec<_> = simulator::history(scenario, seed, from, now).collect();
+    store.record(&day, Arrival::History, now);
+}
+
+/// Simulated clients: each request draws its fate from the fleet and is reported over HTTP.
+async fn report(fleet: Fleet, client: Client, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut interval = tokio::time::interval(REPORT_EVERY);
+    let mut owed: BTreeMap<Target, f64> = BTreeMap::new();
+    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        let mut batch = Vec::new();
+        for (target, requests_per_second) in fleet.traffic() {
+            let owed = owed.entry(target.clone()).or_default();
+            *owed += requests_per_second * REPORT_EVERY.as_secs_f64();
+            while *owed >= 1.0 {
+                *owed -= 1.0;
+                let call = Call { stream: true, ..Call::default() };
+                let fate = fleet.fate(&target, call, Clock::System.now())?;
+                serde_json::to_writer(&mut batch, &Record::new(&target, &fate))?;
+                batch.push(b'\n');
+            }
+        }
+        match shutdown.run_until_cancelled(client.post("/v1/outcomes", batch)).await {
+            Some(posted) => posted.context("the simulated clients cannot report").map(|_| ())?,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// What a client reports that keeps the status, the error body and the times.
+#[derive(Serialize)]
+struct Record<'a> {
+    provider: &'a str,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+    ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttft_ms: Option<u64>,
+    service: &'static str,
+}
+
+impl<'a> Record<'a> {
+    fn new(target: &'a Target, fate: &Fate) -> Self {
+        let cut = matches!(fate.class, Class::Network).then_some("reset");
+        let late = matches!(fate.class, Class::Timeout).then_some("timeout");
+        let in_stream = fate.code == Some(200) && fate.class != Class::Ok;
+        Self {
+            provider: target.provider.as_str(),
+            model: target.model.as_str(),
+            status: fate.code,
+            error: cut.or(late),
+            body: fate.error_body(target),
+            phase: in_stream.then_some("stream"),
+            ms: millis_of(fate.duration),
+            ttft_ms: fate.time_to_first_token.map(millis_of),
+            service: "demo",
+        }
+    }
+}
+
+/// Shows the table once there is something to see.
+async fn show_when_settled(client: Client, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if shutdown.run_until_cancelled(tokio::time::sleep(SETTLED_AFTER)).await.is_some() {
+        say(&status::render(&client).await?);
+    }
+    Ok(())
+}
+
+fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
+    let mut text = format!(
+        "brownout demo: a simulated fleet of providers, no keys, nothing leaves this machine.\n\
+         \n\
+         Simulated at {simulator}, a day of its past imported, and live from now on:\n"
+    );
+    for (target, requests_per_second) in fleet.traffic() {
+        let weather = fleet.weather(&target).map_or_else(String::new, |weather| weather.summary());
+        text.push_str(&format!(
+            "  {:30} {requests_per_second:>4} requests/s  {}\n",
+            target.to_string(),
+            if requests_per_second > 0.0 { weather.as_str() } else { "" },
+        ));
+    }
+    text.push_str(&format!(
+        "\n\
+         Look at (states settle within half a minute):\n  \
+           {url}/            the landing page\n  \
+           {url}/v1/health   what routers act on\n  \
+           {url}/v1/hours    529/429/503 by hour\n  \
+           {url}/metrics     what Prometheus scrapes\n  \
+           brownout status --watch          the table (cargo run --release -- status --watch)\n\
+         \n\
+         Change the weather:\n  \
+           curl {simulator}/admin/weather -H 'content-type: application/json' \\\n    \
+             -d '{{\"provider\":\"anthropic\",\"model\":\"claude-haiku-4-5\",\"overloaded\":0.3}}'\n\
+         \n\
+         Ctrl-C ends it.\n"
+    ));
+    text
 }

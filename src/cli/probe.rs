@@ -1,15 +1,159 @@
-//! `brownout probe`.
+//! `brownout probe`: one probe, the outcome explained for people or as JSON for programs.
+//!
+//! Needs no configuration for a provider of the catalogue: the key then comes from the variable
+//! that the provider's own tools use. The answer goes to stdout, what stopped it to stderr.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::EXIT_USAGE;
+use crate::domain::outcome::Class;
+use crate::domain::target::Target;
+use crate::ground::clock::Clock;
+use crate::ground::config::Config;
+use crate::intake::probe::{ProbeReport, ProbeSpec, client, probe};
+use crate::intake::schedule;
 
 /// Arguments of `brownout probe`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// What to probe, for example anthropic/claude-haiku-4-5
+    #[arg(value_name = "PROVIDER/MODEL")]
+    target: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Configuration to take provider, key, timeouts and prices from
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+}
 
-/// Runs the subcommand.
+/// Runs the subcommand. Exit code 0 if the probe ended `ok`, 1 if not, 64 if there was none.
 ///
 /// # Errors
-/// Whatever stopped it, worded for the terminal.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// When the runtime cannot be started or stdout cannot be written.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let spec = match spec(&args) {
+        Ok(spec) => spec,
+        Err(message) => {
+            #[expect(clippy::print_stderr, reason = "what is wrong with the command line")]
+            {
+                eprintln!("brownout probe: {message}");
+            }
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let client = client()?;
+    let report = runtime.block_on(probe(&client, &spec, &Clock::System));
+    let text = if args.json { format!("{}\n", as_json(&report)) } else { explain(&spec, &report) };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    Ok(if report.class == Class::Ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The probe that was asked for, or what is wrong with the question.
+fn spec(args: &Args) -> Result<ProbeSpec, String> {
+    let target = Target::parse(&args.target).map_err(|error| {
+        format!("\"{}\" {error}, expected PROVIDER/MODEL", args.target.escape_debug())
+    })?;
+    let mut config = match &args.config_file {
+        Some(file) => Config::load(file).map_err(|problems| problems.to_string())?,
+        None => Config::default(),
+    };
+    config.probes.only.clear();
+    config.add_probe(target).map_err(|problems| {
+        let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        messages.join("; ")
+    })?;
+    // By its canonical name now, which is the one that outcomes are counted under.
+    let target = config.probes.only.first().ok_or("there is nothing to probe")?;
+    schedule::spec(&config, target).map_err(|refusal| {
+        let cause = std::error::Error::source(&refusal).map(|cause| format!(": {cause}"));
+        format!("{target}: {refusal}{}", cause.unwrap_or_default())
+    })
+}
+
+/// The contract's eleven fields.
+fn as_json(report: &ProbeReport) -> Value {
+    let millis = |duration: Option<Duration>| duration.map(|d| rounded(d.as_secs_f64() * 1e3));
+    json!({
+        "class": report.class.as_str(),
+        "matched_by": report.matched_by.as_str(),
+        "http_status": report.http_status,
+        "connect_ms": millis(report.connect),
+        "ttfb_ms": millis(report.ttfb),
+        "ttft_ms": millis(report.ttft),
+        "total_ms": millis(report.total),
+        "cost_usd": report.cost_usd,
+        "request_id": report.request_id,
+        "retry_after_ms": report.retry_after.map(crate::domain::time::millis_of),
+        "misconfigured": report.misconfigured,
+    })
+}
+
+/// A tenth of a millisecond is below what a probe can tell.
+fn rounded(millis: f64) -> f64 {
+    (millis * 10.0).round() / 10.0
+}
+
+/// The same for people.
+fn explain(spec: &ProbeSpec, report: &ProbeReport) -> String {
+    let mut text = format!("{}: {}\n  {}\n\n", spec.target, report.class, meaning(report.class));
+    let mut line = |name: &str, value: Option<String>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<13} {}", value.as_deref().unwrap_or("-"));
+    };
+    let millis = |duration: Option<Duration>| {
+        duration.map(|duration| format!("{:.1} ms", duration.as_secs_f64() * 1e3))
+    };
+    line("HTTP status", report.http_status.map(|status| status.to_string()));
+    line("decided by", Some(report.matched_by.as_str().to_owned()));
+    line("connect", millis(report.connect));
+    line("first byte", millis(report.ttfb));
+    line("first token", millis(report.ttft));
+    line("total", millis(report.total));
+    line("cost", report.cost_usd.map(|cost| format!("${cost:.7}")));
+    line("request id", report.request_id.clone());
+    if let Some(wait) = report.retry_after {
+        line("retry after", Some(humantime::format_duration(wait).to_string()));
+    }
+    if let Some(why) = &report.misconfigured {
+        line("misconfigured", Some(why.clone()));
+    }
+    text
+}
+
+/// What a class means for the one who asks.
+const fn meaning(class: Class) -> &'static str {
+    match class {
+        Class::Ok => "The provider answered to the end.",
+        Class::Overloaded => {
+            "The provider sheds load: it has no capacity now, whatever your own limits are. \
+             Retry shortly or fall back."
+        }
+        Class::RateLimited => "Your account's short-term limit: wait as told, then retry.",
+        Class::QuotaExhausted => "Your account's allowance is used up: retrying is useless.",
+        Class::Unavailable => "The provider is out of service.",
+        Class::ServerError => "The provider failed inside.",
+        Class::Timeout => "The provider was reached but did not answer in time.",
+        Class::Network => {
+            "The provider was not reached, or the connection was cut: check name, route and \
+             certificates on this side first."
+        }
+        Class::Auth => "The key was refused: check it, its permissions and its region.",
+        Class::Billing => "The account has no credit or a payment is due.",
+        Class::InvalidRequest => "The provider refused the request itself: check the model's name.",
+        Class::Other => {
+            "The answer came from something else than the model: a proxy or a firewall."
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What an attempt ended as, and everything about it that is worth counting.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::target::Target;
@@ -217,11 +218,23 @@ impl Attempt {
     }
 }
 
+/// Which part of a provider an attempt used: configured names only, empty by default, so that a
+/// region's or a key's trouble can be told from the provider's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The configured region, if one was named.
+    pub region: Option<Arc<str>>,
+    /// The configured account, if one was named.
+    pub account: Option<Arc<str>>,
+}
+
 /// One attempt (or `count` alike ones) that ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Whom it was sent to.
     pub target: Target,
+    /// Which region and account it used.
+    pub scope: Scope,
     /// Who saw it.
     pub source: Source,
     /// When the attempt ended.
@@ -245,6 +258,7 @@ impl Outcome {
     pub fn new(target: Target, source: Source, at: Timestamp, class: Class) -> Self {
         Self {
             target,
+            scope: Scope::default(),
             source,
             at,
             class,

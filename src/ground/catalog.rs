@@ -1,1 +1,237 @@
-//! The built-in catalogue of providers: base URL, dialect, hosts, prices.
+//! The built-in catalogue: which providers exist, under which names and hosts, how they speak.
+//!
+//! It saves configuration, and it makes reports of different clients agree: one client says
+//! `gcp.gemini`, another `google`, a third only the host. What a provider answers is not here but
+//! in `domain::classify`. The catalogue is a convenience, never a limit: any of it can be
+//! overridden, and a provider it does not know is configured with a dialect and a URL.
+//!
+//! Sources: the providers' own API references; the provider names of OpenTelemetry's semantic
+//! conventions (`gen_ai.provider.name`), of LiteLLM and of the Vercel AI SDK; prices from the
+//! price file of LiteLLM 1.109.1 (MIT).
+
+mod providers;
+
+pub use providers::PROVIDERS;
+
+/// How a provider speaks: the shape of requests, streams and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// OpenAI's Chat Completions and everything compatible.
+    OpenAiChat,
+    /// OpenAI's Responses API.
+    OpenAiResponses,
+    /// Google's `generateContent`.
+    Gemini,
+    /// Azure's deployments of OpenAI models.
+    Azure,
+    /// Anthropic's Messages API behind Vertex AI.
+    VertexAnthropic,
+    /// Amazon Bedrock's Converse API.
+    Bedrock,
+}
+
+/// What tokens cost, in US dollars a million.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    /// For each million of tokens in the request.
+    pub input_usd_per_mtok: f64,
+    /// For each million of tokens in the answer.
+    pub output_usd_per_mtok: f64,
+}
+
+/// A provider the program knows without configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its name in labels.
+    pub name: &'static str,
+    /// Other names that mean it, in lower case.
+    pub synonyms: &'static [&'static str],
+    /// How it speaks, unless configured.
+    pub dialect: Dialect,
+    /// Where it lives; `None` where that differs from user to user.
+    pub base_url: Option<&'static str>,
+    /// The environment variable in which its own tools expect the key; `None` if it needs none,
+    /// or more than one.
+    pub key_env: Option<&'static str>,
+    /// Host names it answers at, as for [`host_matches`].
+    pub hosts: &'static [&'static str],
+    /// Prices of models, by the name the provider gives them.
+    pub prices: &'static [(&'static str, Price)],
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Anthropic,
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::Gemini,
+        Self::Azure,
+        Self::VertexAnthropic,
+        Self::Bedrock,
+    ];
+
+    /// The name used in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAiChat => "openai",
+            Self::OpenAiResponses => "openai_responses",
+            Self::Gemini => "gemini",
+            Self::Azure => "azure",
+            Self::VertexAnthropic => "vertex_anthropic",
+            Self::Bedrock => "bedrock",
+        }
+    }
+
+    /// The dialect of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+}
+
+/// The provider of exactly this name; synonyms do not count.
+pub fn provider(name: &str) -> Option<&'static Known> {
+    PROVIDERS.iter().find(|known| known.name == name)
+}
+
+/// The provider that a client means by this name, in lower case: its name, a synonym, or either
+/// with parts after a dot, as in `anthropic.messages` and `google.vertex.chat`.
+pub fn named(name: &str) -> Option<&'static Known> {
+    let mut name = name;
+    loop {
+        let is_it = |known: &&Known| known.name == name || known.synonyms.contains(&name);
+        if let Some(known) = PROVIDERS.iter().find(is_it) {
+            return Some(known);
+        }
+        // The longest known name wins: `azure.ai.openai` is found before `azure` would be.
+        name = name.rsplit_once('.')?.0;
+    }
+}
+
+/// The provider that answers at this host, given in lower case without a port.
+pub fn hosted(host: &str) -> Option<&'static Known> {
+    PROVIDERS.iter().find(|known| known.hosts.iter().any(|pattern| host_matches(pattern, host)))
+}
+
+/// Whether a host fits a pattern: the host itself, or one with a single `*` in it that stands for
+/// one character or more, as in `*.openai.azure.com` and `bedrock-runtime.*.amazonaws.com`.
+pub fn host_matches(pattern: &str, host: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == host,
+        Some((prefix, suffix)) => {
+            host.len() > prefix.len() + suffix.len()
+                && host.starts_with(prefix)
+                && host.ends_with(suffix)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::target::Provider;
+
+    #[test]
+    fn a_name_means_one_provider() {
+        let mut seen = BTreeSet::new();
+        for known in PROVIDERS {
+            assert_eq!(Provider::new(known.name).unwrap().as_str(), known.name);
+            for name in known.synonyms.iter().chain([&known.name]) {
+                assert!(seen.insert(*name), "{name} means two providers");
+                assert_eq!(*name, name.to_lowercase());
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_means_one_provider_and_the_base_url_is_at_a_known_host() {
+        for known in PROVIDERS {
+            for pattern in known.hosts {
+                assert!(pattern.matches('*').count() <= 1, "{pattern}");
+                let host = pattern.replace('*', "x-1");
+                assert_eq!(hosted(&host).unwrap().name, known.name, "{pattern}");
+            }
+            if let Some(url) = known.base_url {
+                let uri: http::Uri = url.parse().unwrap();
+                assert_eq!(uri.scheme_str(), Some("https"), "{url}");
+                assert_eq!(hosted(uri.host().unwrap()).unwrap().name, known.name, "{url}");
+                assert!(!url.ends_with('/'), "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn clients_names_for_providers_are_understood() {
+        for (name, expected) in [
+            ("anthropic.messages", "anthropic"),
+            ("openai.chat", "openai"),
+            ("openai.responses", "openai"),
+            ("aws.bedrock", "bedrock"),
+            ("azure.ai.openai", "azure"),
+            ("azure.ai.inference", "azure"),
+            ("gcp.gemini", "gemini"),
+            ("gcp.gen_ai", "gemini"),
+            ("gcp.vertex_ai", "vertex"),
+            ("google.vertex.chat", "vertex"),
+            ("google.generative-ai", "gemini"),
+            ("moonshot_ai", "moonshot"),
+            ("x_ai", "xai"),
+            ("mistral_ai", "mistral"),
+            ("together_ai", "together"),
+            ("bedrock_converse", "bedrock"),
+        ] {
+            assert_eq!(named(name).map(|known| known.name), Some(expected), "{name}");
+        }
+        for name in ["", ".", "mycorp", "mycorp.openai", "openaix"] {
+            assert!(named(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_matched_whole() {
+        for (host, expected) in [
+            ("api.anthropic.com", Some("anthropic")),
+            ("my-res.openai.azure.com", Some("azure")),
+            ("bedrock-runtime.us-east-1.amazonaws.com", Some("bedrock")),
+            ("us-east5-aiplatform.googleapis.com", Some("vertex")),
+            ("aiplatform.googleapis.com", Some("vertex")),
+            (".openai.azure.com", None),
+            ("api.anthropic.com.evil.example", None),
+            ("evilapi.anthropic.com", None),
+            ("", None),
+        ] {
+            assert_eq!(hosted(host).map(|known| known.name), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_prices_give_the_costs_of_one_probe_that_were_measured() {
+        // Ten tokens in; one out, sixteen for OpenAI.
+        for (provider_name, model, output, usd) in [
+            ("anthropic", "claude-opus-4-7", 1.0, 7.5e-5),
+            ("anthropic", "claude-haiku-4-5", 1.0, 1.5e-5),
+            ("openai", "gpt-5-nano", 16.0, 6.9e-6),
+            ("openai", "gpt-5.5", 16.0, 5.3e-4),
+            ("deepseek", "deepseek-v4-pro", 1.0, 1.7e-5),
+            ("mistral", "mistral-small", 1.0, 2.1e-6),
+        ] {
+            let prices = provider(provider_name).unwrap().prices;
+            let (_, price) = prices.iter().find(|(name, _)| *name == model).unwrap();
+            let cost = (10.0 * price.input_usd_per_mtok + output * price.output_usd_per_mtok) / 1e6;
+            assert!((cost / usd - 1.0).abs() < 0.02, "{model}: {cost} {usd}");
+        }
+    }
+
+    #[test]
+    fn dialects_are_found_by_their_names() {
+        for dialect in Dialect::ALL {
+            assert_eq!(Dialect::parse(dialect.as_str()), Some(dialect));
+        }
+        assert_eq!(Dialect::parse("claude"), None);
+    }
+}

@@ -1,1 +1,175 @@
-//! Native outcome reports.
+//! Native outcome reports: bytes of a batch to outcomes in the store.
+//!
+//! A batch is NDJSON, a JSON array, one object, or `{"outcomes": […]}`; which one is told from
+//! the bytes, because clients' content types lie. One bad record never fails the batch: it is
+//! named by its index and the field that is wrong, and the others are kept. Everything is parsed
+//! and classified before the store is locked.
+//!
+//! Fields are whitelisted: what is not in [`record`] is never decoded, so a prompt that a client
+//! sends by mistake is neither stored nor logged.
+
+mod batch;
+mod record;
+mod seen;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::domain::outcome::Outcome;
+use crate::domain::time::Timestamp;
+use crate::ground::names::Names;
+use crate::ground::self_stats::SelfStats;
+use crate::store::{Arrival, Store};
+
+pub use batch::{BatchError, RECORDS_MAX};
+use record::{Classified, Record};
+use seen::Seen;
+
+/// Takes batches of native outcomes. Cheap to clone.
+#[derive(Clone)]
+pub struct Reports {
+    store: Store,
+    names: Arc<ArcSwap<Names>>,
+    seen: Arc<Mutex<Seen>>,
+    stats: SelfStats,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Records counted.
+    pub accepted: u64,
+    /// Records whose `id`, or whose batch, was seen in the last 15 minutes.
+    pub duplicate: u64,
+    /// Records refused, by index in the batch.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Why one record was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Position in the batch, from 0; for NDJSON the line, blank ones not counted.
+    pub index: usize,
+    /// What is wrong, naming the field.
+    pub error: String,
+    /// The same, as a label.
+    pub reason: RejectReason,
+}
+
+/// The closed set of reasons a record is refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectReason {
+    /// Not a JSON object.
+    Malformed,
+    /// A required field is missing.
+    MissingField,
+    /// A field has the wrong type or an impossible value.
+    InvalidField,
+    /// `ts` lies more than 24 hours back.
+    TooOld,
+    /// `ts` lies more than 60 seconds ahead.
+    TooNew,
+    /// The record is larger than the limit.
+    TooLarge,
+}
+
+impl RejectReason {
+    /// All reasons.
+    pub const ALL: [Self; 6] = [
+        Self::Malformed,
+        Self::MissingField,
+        Self::InvalidField,
+        Self::TooOld,
+        Self::TooNew,
+        Self::TooLarge,
+    ];
+
+    /// The value of the `reason` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::MissingField => "missing_field",
+            Self::InvalidField => "invalid_field",
+            Self::TooOld => "too_old",
+            Self::TooNew => "too_new",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reports").finish_non_exhaustive()
+    }
+}
+
+impl Reports {
+    /// Reports into `store`, named by `names`, which a reload may swap.
+    pub fn new(store: Store, names: Arc<ArcSwap<Names>>, stats: SelfStats) -> Self {
+        Self { store, names, seen: Arc::default(), stats }
+    }
+
+    /// Counts a decoded batch. `batch_key` is the client's `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// [`BatchError`] when the batch as a whole cannot be read; nothing is counted then.
+    pub fn take(
+        &self,
+        body: &[u8],
+        batch_key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Receipt, BatchError> {
+        let elements = batch::split(body)?;
+        let names = self.names.load();
+        let mut receipt = Receipt::default();
+        let mut parsed = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            let result = element.and_then(Record::parse).and_then(|record| {
+                let id = record.id().map(str::to_owned);
+                Ok((id, record.outcome(&names, now)?))
+            });
+            match result {
+                Ok((id, Classified { outcome, matched_by })) => {
+                    if let Some(rule) = matched_by {
+                        self.stats.count_classified(rule.as_str(), u64::from(outcome.count));
+                    }
+                    parsed.push((id, outcome));
+                }
+                Err(refusal) => {
+                    self.stats.count_rejected(refusal.reason.as_str());
+                    receipt.rejected.push(refusal.at(index));
+                }
+            }
+        }
+        let outcomes = self.without_duplicates(parsed, batch_key, now, &mut receipt);
+        self.store.record(&outcomes, Arrival::Live, now);
+        receipt.accepted = outcomes.len() as u64;
+        self.stats.count_accepted(receipt.accepted);
+        self.stats.count_duplicate(receipt.duplicate);
+        Ok(receipt)
+    }
+
+    fn without_duplicates(
+        &self,
+        parsed: Vec<(Option<String>, Outcome)>,
+        batch_key: Option<&str>,
+        now: Timestamp,
+        receipt: &mut Receipt,
+    ) -> Vec<Outcome> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A batch of which nothing could be counted may be sent again, mended, under its key.
+        let repeated = batch_key
+            .is_some_and(|key| !parsed.is_empty() && !seen.first_time(("batch", key), now));
+        let mut outcomes = Vec::with_capacity(parsed.len());
+        for (id, outcome) in parsed {
+            if repeated || id.is_some_and(|id| !seen.first_time(("record", &id), now)) {
+                receipt.duplicate += 1;
+            } else {
+                outcomes.push(outcome);
+            }
+        }
+        outcomes
+    }
+}

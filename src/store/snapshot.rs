@@ -11,7 +11,7 @@ use crate::domain::histogram::Histogram;
 use crate::domain::outcome::{Attempt, Class, Signal, Source};
 use crate::domain::state::{Reason, SignalState, TargetState};
 use crate::domain::tally::Tally;
-use crate::domain::target::{Model, Provider, Target};
+use crate::domain::target::{Provider, Target};
 use crate::domain::time::{Hour, Timestamp};
 
 /// The whole book at one second.
@@ -177,8 +177,6 @@ pub struct ProbeView {
 pub struct QuotaKey {
     /// The provider that sent the headers.
     pub provider: Provider,
-    /// The model asked for, as several providers limit per model.
-    pub model: Model,
     /// The configured account name, or empty.
     pub account: String,
     /// `requests`, `tokens`, `input_tokens`, …: one of a closed set.

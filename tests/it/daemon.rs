@@ -1,1 +1,129 @@
-//! Starts the real daemon on port 0.
+//! Starts the real daemon, in this process, on a port of its own.
+
+use std::time::Duration;
+
+use brownout::app::{Daemon, Settings};
+use brownout::ground::clock::Clock;
+use brownout::ground::config::Config;
+use brownout::ground::self_stats::SelfStats;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long a condition may take to come true before a test gives up: far more than it needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running daemon. It stops when dropped.
+pub(crate) struct Running {
+    url: String,
+    client: reqwest::Client,
+    shutdown: CancellationToken,
+    _tasks: tokio::task::JoinSet<()>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+/// Starts a daemon with this configuration (YAML; empty for none).
+pub(crate) async fn start(yaml: &str) -> Running {
+    let config = Config::parse(yaml, "test.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = Settings {
+        config,
+        config_file: None,
+        probes: Vec::new(),
+        clock: Clock::System,
+        stats: SelfStats::new(),
+    };
+    let daemon = Daemon::start(settings, listener).unwrap();
+    let url = format!("http://{}", daemon.address());
+    let shutdown = daemon.shutdown_token();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { daemon.run().await.unwrap() });
+    Running { url, client: brownout::intake::probe::client().unwrap(), shutdown, _tasks: tasks }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl Running {
+    /// Its base URL, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// GETs a path.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.send(self.client.get(format!("{}{path}", self.url))).await;
+        (answer.status, answer.body)
+    }
+
+    /// GETs JSON.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "GET {path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// POSTs a batch of outcomes as NDJSON or JSON.
+    pub(crate) async fn report(&self, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.request(reqwest::Method::POST, "/v1/outcomes");
+        self.send(request.header("content-type", "application/json").body(body)).await
+    }
+
+    /// A request to be filled in and sent.
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Sends a request and reads the answer.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: response.text().await.unwrap() }
+    }
+
+    /// Waits until a health document of one target satisfies a condition.
+    pub(crate) async fn target_when(
+        &self,
+        target: &str,
+        what: &str,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let path = format!("/v1/health/{target}");
+        let mut last = Value::Null;
+        let wait = async {
+            loop {
+                let (status, body) = self.get(&path).await;
+                last = serde_json::from_str(&body).unwrap();
+                if status == 200 && condition(&last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(in_time, "{target} never showed {what}; last: {last:#}");
+        last
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// A header as text, empty if absent.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}

@@ -1,1 +1,9 @@
 //! Metrics as Prometheus and its libraries read them.
+
+mod conformance;
+mod golden;
+mod reader;
+mod sample;
+mod series;
+mod table;
+mod zero_first;

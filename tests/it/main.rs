@@ -6,6 +6,7 @@ mod config;
 mod daemon;
 mod detect;
 mod exposition;
+mod health;
 mod intake;
 mod probe;
 mod program;

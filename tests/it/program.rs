@@ -1,1 +1,238 @@
-//! The program as users start it.
+//! The program as users start it: flags, exit codes, signals, logs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+
+use crate::daemon::PATIENCE;
+
+const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
+
+fn run(args: &[&str]) -> Output {
+    Command::new(BROWNOUT).args(args).env_remove("BROWNOUT_URL").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A running program whose log is read line by line. Killed when dropped.
+struct Program {
+    child: Child,
+    log: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(BROWNOUT)
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, log, seen: Vec::new() }
+    }
+
+    /// The first log line, from here on, that holds this text.
+    fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in {:#?}", self.seen));
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for the daemon to listen and gives its address.
+    fn address(&mut self) -> String {
+        let line = self.line_with("listening");
+        let from = line.find("127.0.0.1:").unwrap();
+        line[from..].chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end; the exit code, or `None` for death by a signal.
+    fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file that goes away with the test.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, content: &str) -> Self {
+        let name = format!("brownout-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn help_names_every_subcommand_and_flag_of_the_contract() {
+    let help = text(&run(&["--help"]).stdout);
+    for word in [
+        "serve",
+        "demo",
+        "simulate",
+        "status",
+        "probe",
+        "classify",
+        "replay",
+        "report",
+        "--config.file",
+        "--config.check",
+        "--web.listen-address",
+        "--web.allow-anonymous",
+        "--storage.path",
+        "--log.level",
+        "--log.format",
+        "--probe",
+        "127.0.0.1:10529",
+    ] {
+        assert!(help.contains(word), "{word} is not in\n{help}");
+    }
+    for subcommand in ["serve", "demo", "simulate", "status", "probe", "classify", "replay"] {
+        let output = run(&[subcommand, "--help"]);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{subcommand}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_or_configuration_exits_64_and_names_the_remedy() {
+    let bad = TempFile::new("bad.yaml", "probs: {every: 60s}\nthresholds: {healthy: 5%}\n");
+    let file = bad.path();
+    for (args, texts) in [
+        (vec!["--no-such-flag"], vec!["--no-such-flag"]),
+        (vec!["--config.file", file, "--config.check"], vec!["probs", "thresholds"]),
+        (vec!["--config.file", file], vec!["probs"]),
+        (vec!["--config.file", "/no/such/file.yaml"], vec!["/no/such/file.yaml"]),
+        (vec!["--probe", "claude"], vec!["PROVIDER/MODEL"]),
+        (vec!["--web.listen-address", "0.0.0.0:0"], vec!["--web.allow-anonymous", "tokens"]),
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(64), "{args:?}");
+        for word in texts {
+            let stderr = text(&output.stderr);
+            assert!(stderr.contains(word), "{args:?}: {word} is not in\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn the_daemon_serves_until_told_to_stop_and_exits_0() {
+    for signal in ["TERM", "INT"] {
+        let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
+        let address = program.address();
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        write!(stream, "GET /-/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        program.signal(signal);
+        assert_eq!(program.wait(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_aborts() {
+    let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
+    let address = program.address();
+    // A request that never ends keeps the daemon in its grace period.
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    let head = "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    write!(stream, "{head}content-length: 10\r\nexpect: 100-continue\r\n\r\n").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    program.signal("TERM");
+    program.line_with("a second signal aborts");
+    program.signal("TERM");
+    assert_eq!(program.wait(), Some(1));
+}
+
+#[test]
+fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
+    let first = "providers: {anthropic: {models: [claude-opus-4-7]}}\n";
+    let config = TempFile::new("reload.yaml", first);
+    let args = ["--config.file", config.path(), "--web.listen-address", "127.0.0.1:0"];
+    let mut program = Program::start(&args);
+    let url = format!("http://{}", program.address());
+    let status = || text(&run(&["status", "--url", &url]).stdout);
+    assert!(status().contains("anthropic/claude-opus-4-7"));
+
+    std::fs::write(&config.0, "nonsense: [\n").unwrap();
+    program.signal("HUP");
+    program.line_with("reload failed");
+    assert!(status().contains("anthropic/claude-opus-4-7"));
+
+    std::fs::write(&config.0, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
+        .unwrap();
+    program.signal("HUP");
+    program.line_with("configuration reloaded");
+    // The next tick publishes what the reload changed.
+    while !status().contains("claude-haiku-4-5") {}
+}
+
+#[test]
+fn report_and_status_talk_to_a_running_daemon() {
+    let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
+    let url = format!("http://{}", program.address());
+    let report = |args: &[&str]| {
+        run(&[&["report", "--url", &url, "--provider", "anthropic", "--model", "m"], args].concat())
+    };
+    let output = report(&["--status", "529", "--n", "7"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "{\"accepted\":1,\"duplicate\":0,\"rejected\":[]}\n");
+    let refused = report(&["--class", "sad"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("class: expected one of ok"));
+    let table = || text(&run(&["status", "--url", &url]).stdout);
+    while !table().lines().any(|line| line.contains("anthropic/m") && line.contains(" 7 ")) {}
+    let nobody = run(&["status", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("is it running?"));
+}
+
+#[test]
+fn logs_are_one_json_object_a_line_when_asked_for() {
+    let args = ["--web.listen-address", "127.0.0.1:0", "--log.format", "json"];
+    let mut program = Program::start(&args);
+    let line = program.line_with("listening");
+    let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(parsed.is_object(), "{line}");
+}

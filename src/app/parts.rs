@@ -1,0 +1,169 @@
+//! Everything the daemon is made of, built once and handed down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use crate::answers::health::Published;
+use crate::answers::metrics::{self, Exporter};
+use crate::domain::state::TargetState;
+use crate::domain::target::Target;
+use crate::ground::clock::Clock;
+use crate::ground::config::{Config, Schedule};
+use crate::ground::names::Names;
+use crate::ground::self_stats::SelfStats;
+use crate::http::access::Access;
+use crate::http::{Context, ReloadRequest};
+use crate::intake::report::Reports;
+use crate::store::snapshot::Snapshot;
+use crate::store::{Options, Store};
+
+use super::Settings;
+
+/// Handles on all parts; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    pub(super) clock: Clock,
+    pub(super) store: Store,
+    pub(super) stats: SelfStats,
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) ready: Arc<AtomicBool>,
+    pub(super) reload: mpsc::Sender<ReloadRequest>,
+    names: Arc<ArcSwap<Names>>,
+    access: Arc<ArcSwap<Access>>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    published: Arc<ArcSwap<Published>>,
+    reports: Reports,
+    exporter: Arc<Exporter>,
+    config_file: Option<PathBuf>,
+    probes: Vec<Target>,
+}
+
+impl Parts {
+    pub(super) fn build(
+        settings: Settings,
+        reload: mpsc::Sender<ReloadRequest>,
+    ) -> anyhow::Result<Self> {
+        let Settings { mut config, config_file, probes, clock, stats } = settings;
+        add_probes(&mut config, &probes)?;
+        let now = clock.now();
+        stats.note_reload(now);
+        let store = Store::new(&options(&config), now);
+        let names = Arc::new(ArcSwap::from_pointee(Names::new(&config)));
+        let access = Access::new(&config.ingest).context("ingest.tokens")?;
+        let first = Arc::new(store.snapshot(now));
+        let snapshot = Arc::new(ArcSwap::new(Arc::clone(&first)));
+        Ok(Self {
+            exporter: Arc::new(Exporter::new(
+                Arc::clone(&snapshot),
+                stats.clone(),
+                metrics::Options::default(),
+            )),
+            reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
+            published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
+            access: Arc::new(ArcSwap::from_pointee(access)),
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            ready: Arc::default(),
+            clock,
+            store,
+            stats,
+            names,
+            snapshot,
+            reload,
+            config_file,
+            probes,
+        })
+    }
+
+    pub(super) fn http_context(&self) -> Context {
+        Context {
+            published: Arc::clone(&self.published),
+            reports: self.reports.clone(),
+            exporter: Arc::clone(&self.exporter),
+            names: Arc::clone(&self.names),
+            access: Arc::clone(&self.access),
+            stats: self.stats.clone(),
+            clock: self.clock.clone(),
+            reload: self.reload.clone(),
+            ready: Arc::clone(&self.ready),
+        }
+    }
+
+    /// One second of the daemon: detectors, then publication.
+    pub(super) fn tick(&self) {
+        let now = self.clock.now();
+        self.store.tick(now);
+        let snapshot = Arc::new(self.store.snapshot(now));
+        log_changes(&self.snapshot.load(), &snapshot);
+        self.published.store(Arc::new(Published::new(Arc::clone(&snapshot))));
+        self.snapshot.store(snapshot);
+    }
+
+    /// Reads the configuration file again and adopts it as a whole, or not at all.
+    pub(super) fn reload(&self) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let (config, access) = self.load().inspect_err(|_| self.stats.note_failed_reload())?;
+        self.stats.note_reload(now);
+        self.store.configure(&options(&config), now);
+        self.names.store(Arc::new(Names::new(&config)));
+        self.access.store(Arc::new(access));
+        self.config.store(Arc::new(config));
+        Ok(())
+    }
+
+    fn load(&self) -> anyhow::Result<(Config, Access)> {
+        let mut config = match &self.config_file {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        add_probes(&mut config, &self.probes)?;
+        let access = Access::new(&config.ingest).context("ingest.tokens")?;
+        Ok((config, access))
+    }
+}
+
+fn add_probes(config: &mut Config, probes: &[Target]) -> anyhow::Result<()> {
+    for target in probes {
+        config.add_probe(target.clone())?;
+    }
+    Ok(())
+}
+
+/// What the store needs to know of a configuration.
+fn options(config: &Config) -> Options {
+    let every = match &config.probes.schedule {
+        Some(Schedule::Every(every)) => Some(*every),
+        Some(Schedule::Cron(_)) | None => None,
+    };
+    let probed = config.probe_targets().into_iter();
+    Options {
+        thresholds: config.thresholds,
+        configured: config.targets().collect(),
+        // A cron expression has no interval: its probes count by the defaults of a minute.
+        probed: probed
+            .map(|target| (target, every.unwrap_or(super::probing::CRON_ASSUMED)))
+            .collect(),
+        targets_max: config.ingest.max_targets,
+    }
+}
+
+/// A changed verdict is news; everything else about a provider is a metric.
+fn log_changes(before: &Snapshot, after: &Snapshot) {
+    for view in &after.targets {
+        let old = before.target(&view.target).map_or(TargetState::Unknown, |v| v.state);
+        if old != view.state {
+            tracing::info!(
+                provider = %view.target.provider,
+                model = %view.target.model,
+                from = old.as_str(),
+                to = view.state.as_str(),
+                reason = view.reason.as_str(),
+                "state changed"
+            );
+        }
+    }
+}

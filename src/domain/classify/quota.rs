@@ -1,0 +1,133 @@
+//! The limits that providers count down in their answers' headers.
+
+use crate::domain::time::Timestamp;
+
+use super::header;
+use super::hints::reset;
+
+/// One limit of the account, as a provider's answer states it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quota {
+    /// What is counted, one of a closed set: `requests`, `tokens`, `input_tokens`,
+    /// `output_tokens`, `priority_input_tokens`, `priority_output_tokens`, `unspecified` (a bare
+    /// `X-RateLimit-*`), and the subscription windows `unified_5h`, `unified_7d` (a fraction of 1).
+    pub kind: &'static str,
+    /// The allowance of a window.
+    pub limit: Option<f64>,
+    /// What is left of it.
+    pub remaining: Option<f64>,
+    /// When it is full again.
+    pub reset: Option<Timestamp>,
+}
+
+/// Names of the limits: the kind, and the headers of limit, remaining and reset.
+const LIMITS: &[(&str, [&str; 3])] = &[
+    (
+        "requests",
+        [
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+        ],
+    ),
+    (
+        "tokens",
+        [
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-reset",
+        ],
+    ),
+    (
+        "input_tokens",
+        [
+            "anthropic-ratelimit-input-tokens-limit",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-reset",
+        ],
+    ),
+    (
+        "output_tokens",
+        [
+            "anthropic-ratelimit-output-tokens-limit",
+            "anthropic-ratelimit-output-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-reset",
+        ],
+    ),
+    (
+        "priority_input_tokens",
+        [
+            "anthropic-priority-input-tokens-limit",
+            "anthropic-priority-input-tokens-remaining",
+            "anthropic-priority-input-tokens-reset",
+        ],
+    ),
+    (
+        "priority_output_tokens",
+        [
+            "anthropic-priority-output-tokens-limit",
+            "anthropic-priority-output-tokens-remaining",
+            "anthropic-priority-output-tokens-reset",
+        ],
+    ),
+    (
+        "requests",
+        [
+            "x-ratelimit-limit-requests",
+            "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests",
+        ],
+    ),
+    (
+        "tokens",
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ),
+    ("unspecified", ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]),
+];
+
+/// The subscription windows: the kind, and the headers of utilisation and reset.
+const UNIFIED: &[(&str, [&str; 2])] = &[
+    (
+        "unified_5h",
+        ["anthropic-ratelimit-unified-5h-utilization", "anthropic-ratelimit-unified-5h-reset"],
+    ),
+    (
+        "unified_7d",
+        ["anthropic-ratelimit-unified-7d-utilization", "anthropic-ratelimit-unified-7d-reset"],
+    ),
+];
+
+/// The limits that an answer's headers state, each kind at most once; resets given as durations
+/// count from `now`.
+pub fn quotas(headers: &[(String, String)], now: Timestamp) -> Vec<Quota> {
+    let mut found: Vec<Quota> = Vec::new();
+    let limits = LIMITS.iter().map(|(kind, [limit, remaining, reset_at])| Quota {
+        kind,
+        limit: header(headers, limit).and_then(count),
+        remaining: header(headers, remaining).and_then(count),
+        reset: header(headers, reset_at).and_then(|text| reset(text, now)),
+    });
+    let windows = UNIFIED.iter().map(|(kind, [utilisation, reset_at])| {
+        let used = header(headers, utilisation).and_then(count);
+        Quota {
+            kind,
+            limit: used.map(|_| 1.0),
+            remaining: used.map(|used| (1.0 - used).max(0.0)),
+            reset: header(headers, reset_at).and_then(|text| reset(text, now)),
+        }
+    });
+    for quota in limits.chain(windows) {
+        let says_nothing =
+            quota.limit.is_none() && quota.remaining.is_none() && quota.reset.is_none();
+        if !says_nothing && found.iter().all(|known| known.kind != quota.kind) {
+            found.push(quota);
+        }
+    }
+    found
+}
+
+/// A count, or the first of a list (`100, 100;w=60`).
+fn count(text: &str) -> Option<f64> {
+    let first = text.split([',', ';']).next().unwrap_or_default().trim();
+    first.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}

@@ -1,0 +1,1 @@
+//! Rules that no recorded case shows.

@@ -1,0 +1,185 @@
+//! The section `probes`, and `--probe`.
+//!
+//! The section's existence is what asks for probes: without it, or `--probe`, nothing is probed.
+
+use std::time::Duration;
+
+use croner::parser::{CronParser, Seconds};
+
+use crate::domain::target::Target;
+
+use super::super::catalog;
+use super::super::secret::SecretSource;
+use super::problem::{Problems, quoted};
+use super::reader::{Field, Section};
+use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains};
+
+/// How often to probe unless said otherwise: the shortest that most can afford.
+const EVERY_DEFAULT: Duration = Duration::from_secs(60);
+/// Shortest interval.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+/// Longest interval: evidence older than this says nothing.
+const EVERY_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest time-out: DeepSeek, the most patient provider, hangs up after 10 minutes.
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// Largest jitter: with more, a probe could overtake its neighbour.
+const JITTER_MAX: f64 = 0.5;
+/// Largest daily budget in US dollars. More is a slip of the decimal point.
+const BUDGET_MAX: f64 = 10_000.0;
+
+const KEYS: [&str; 7] =
+    ["every", "cron", "jitter", "timeout", "ttft_timeout", "budget", "when_clients_report"];
+
+/// Reads the section; `notices` gets what is not acted on yet.
+pub(super) fn probes(
+    field: &Field<'_>,
+    notices: &mut Vec<String>,
+    problems: &mut Problems,
+) -> ProbesConfig {
+    let mut probes = ProbesConfig::default();
+    let Some(section) = field.section(&KEYS, problems) else { return probes };
+    probes.schedule = Some(schedule(&section, problems));
+    if let Some(field) = section.get("jitter")
+        && let Some(jitter) = field.ratio(problems)
+    {
+        if jitter > JITTER_MAX {
+            field.wrong(problems, "is more than 50%, write 0%..50%");
+        }
+        probes.jitter = jitter;
+    }
+    timeouts(&section, &mut probes, problems);
+    if let Some(field) = section.get("budget") {
+        probes.budget_usd_per_day = budget(&field, problems);
+    }
+    if let Some(field) = section.get("when_clients_report") {
+        let choices = [
+            ("skip", WhenClientsReport::Skip),
+            ("reduce", WhenClientsReport::Reduce),
+            ("always", WhenClientsReport::Always),
+        ];
+        if let Some(choice) = field.choice("choice", &choices, problems) {
+            probes.when_clients_report = choice;
+            if choice != WhenClientsReport::Always {
+                let notice = "probes.when_clients_report is not acted on in this version: \
+                              probes run whether or not clients report";
+                notices.push(notice.to_owned());
+            }
+        }
+    }
+    probes
+}
+
+fn schedule(section: &Section<'_>, problems: &mut Problems) -> Schedule {
+    let default = Schedule::Every(EVERY_DEFAULT);
+    match (section.get("every"), section.get("cron")) {
+        (Some(_), Some(cron)) => {
+            cron.wrong(problems, "excludes every, keep one of the two");
+            default
+        }
+        (Some(every), None) => match every.duration(problems) {
+            None => default,
+            Some(duration) => {
+                if !(EVERY_MIN..=EVERY_MAX).contains(&duration) {
+                    every.wrong(problems, "is not in 1s..24h");
+                }
+                Schedule::Every(duration)
+            }
+        },
+        (None, Some(field)) => cron(&field, problems).map_or(default, Schedule::Cron),
+        (None, None) => default,
+    }
+}
+
+fn cron(field: &Field<'_>, problems: &mut Problems) -> Option<String> {
+    const EXAMPLE: &str = "as in \"*/5 8-20 * * Mon-Fri\"";
+    let text = field.text("a cron expression", problems)?;
+    let wrong = |problems: &mut Problems, why: &str| {
+        let message = format!("{} is no cron expression: {why}", quoted(text));
+        field.wrong(problems, message);
+        None
+    };
+    let fields = text.split_whitespace().count();
+    if !matches!(fields, 5 | 6) {
+        let why = format!("it has {fields} fields, expected 5, or 6 with seconds first, {EXAMPLE}");
+        return wrong(problems, &why);
+    }
+    // The same settings as in the scheduler that will run it, which wants the seconds.
+    let with_seconds = if fields == 5 { format!("0 {text}") } else { text.to_owned() };
+    let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
+    match parser.parse(&with_seconds) {
+        Ok(_) => Some(text.to_owned()),
+        Err(error) => wrong(problems, error.to_string().trim_end_matches('.')),
+    }
+}
+
+fn timeouts(section: &Section<'_>, probes: &mut ProbesConfig, problems: &mut Problems) {
+    let read = |key: &str, problems: &mut Problems| {
+        let field = section.get(key)?;
+        let timeout = field.duration(problems)?;
+        if timeout.is_zero() || timeout > TIMEOUT_MAX {
+            field.wrong(problems, "is not more than 0 and at most 10m");
+        }
+        Some((field, timeout))
+    };
+    if let Some((_, timeout)) = read("timeout", problems) {
+        probes.timeout = timeout;
+    }
+    match read("ttft_timeout", problems) {
+        None => probes.ttft_timeout = probes.ttft_timeout.min(probes.timeout),
+        Some((field, timeout)) => {
+            if timeout > probes.timeout {
+                let whole = humantime::format_duration(probes.timeout);
+                field.wrong(problems, format!("is longer than timeout, which is {whole}"));
+            }
+            probes.ttft_timeout = timeout;
+        }
+    }
+}
+
+fn budget(field: &Field<'_>, problems: &mut Problems) -> Option<f64> {
+    let section = field.section(&["usd_per_day"], problems)?;
+    let Some(field) = section.get("usd_per_day") else {
+        section.field().wrong(problems, "has no usd_per_day, write {usd_per_day: 0.50}");
+        return None;
+    };
+    let usd = field.number(problems)?;
+    if usd <= 0.0 || usd > BUDGET_MAX {
+        let message = "is not more than 0 and at most 10000; to probe nothing, remove probes";
+        field.wrong(problems, message);
+    }
+    Some(usd)
+}
+
+/// Adds one target of `--probe`.
+pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
+    let wrong = |message: String| {
+        let mut problems = Problems::default();
+        problems.push("--probe", None, message);
+        problems
+    };
+    let target = chains::target(&raw.to_string(), &config.providers).map_err(wrong)?;
+    let known = catalog::provider(target.provider.as_str());
+    // Only a provider of the catalogue is not configured here: `target` refuses any other.
+    let provider = config.providers.get(&target.provider).cloned();
+    let provider = provider.or_else(|| known.map(ProviderConfig::known));
+    let Some(mut provider) = provider.filter(|provider| !provider.base_url.is_empty()) else {
+        let name = &target.provider;
+        let message =
+            format!("where \"{name}\" lives is not known, configure providers.{name}.base_url");
+        return Err(wrong(message));
+    };
+    if provider.api_key.is_none() && !provider.keyless {
+        let key_env = known.and_then(|known| known.key_env);
+        provider.api_key = key_env.map(|name| SecretSource::Env(name.to_owned()));
+    }
+    if !provider.models.contains(&target.model) {
+        provider.models.push(target.model.clone());
+        provider.wire_names.insert(target.model.clone(), raw.model.as_str().to_owned());
+    }
+    config.providers.insert(target.provider.clone(), provider);
+    if !config.probes.only.contains(&target) {
+        config.probes.only.push(target);
+    }
+    config.probes.schedule.get_or_insert(Schedule::Every(EVERY_DEFAULT));
+    Ok(())
+}

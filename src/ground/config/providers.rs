@@ -1,0 +1,320 @@
+//! The section `providers`: the user's words merged over the catalogue's.
+
+use std::collections::BTreeMap;
+
+use crate::domain::target::{Model, OTHER, Provider};
+
+use super::super::catalog::{self, Dialect, Known, Price};
+use super::super::names;
+use super::problem::{Problems, quoted};
+use super::reader::{Field, Section};
+use super::{ProviderConfig, secrets};
+
+/// Most providers.
+const PROVIDERS_MAX: usize = 100;
+/// Most models of one provider.
+const MODELS_MAX: usize = 500;
+/// Most aliases of one provider: gateways have many deployments.
+const ALIASES_MAX: usize = 1_000;
+/// Most hosts, regions or accounts of one provider.
+const LABELS_MAX: usize = 32;
+/// Longest alias in bytes: an ARN fits.
+const ALIAS_BYTES_MAX: usize = 256;
+/// Largest price in US dollars for a million tokens. More is a price for a single token.
+const PRICE_MAX: f64 = 10_000.0;
+
+const KEYS: [&str; 10] = [
+    "dialect", "base_url", "hosts", "api_key", "models", "aliases", "regions", "accounts",
+    "prices", "body",
+];
+
+/// Fields of a probe's request that an override would make a different question.
+const BODY_RESERVED: [&str; 2] = ["model", "stream"];
+
+/// Reads the section.
+pub(super) fn providers(
+    field: &Field<'_>,
+    problems: &mut Problems,
+) -> BTreeMap<Provider, ProviderConfig> {
+    let mut providers = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
+    for (key, field) in field.entries(PROVIDERS_MAX, problems).unwrap_or_default() {
+        let mut wrong = |message: String| problems.push(&field.path, Some(key.place), message);
+        let name = match Provider::new(&key.name) {
+            Ok(name) => name,
+            Err(error) => {
+                wrong(format!("the provider's name {error}"));
+                continue;
+            }
+        };
+        let other_name = |known: &&Known| known.synonyms.contains(&name.as_str());
+        if let Some(known) = catalog::PROVIDERS.iter().find(other_name) {
+            wrong(format!("is another name of \"{}\", write that", known.name));
+        }
+        if name.as_str() == OTHER {
+            wrong("is the name for what belongs to no provider, choose another".to_owned());
+        }
+        if providers.contains_key(&name) {
+            wrong(format!("is a second \"{name}\", keep one of the two"));
+        }
+        // Read on even then: the file may hold more problems.
+        let provider = provider(&name, &field, problems);
+        claim_hosts(&name, &provider, &field, &mut hosts, problems);
+        providers.insert(name, provider);
+    }
+    providers
+}
+
+fn provider(name: &Provider, field: &Field<'_>, problems: &mut Problems) -> ProviderConfig {
+    let known = catalog::provider(name.as_str());
+    let mut provider =
+        known.map_or_else(|| ProviderConfig::new(Dialect::OpenAiChat, ""), ProviderConfig::known);
+    let Some(section) = field.section(&KEYS, problems) else { return provider };
+    let names: Vec<(&str, Dialect)> =
+        Dialect::ALL.into_iter().map(|dialect| (dialect.as_str(), dialect)).collect();
+    match section.get("dialect") {
+        Some(field) => {
+            provider.dialect =
+                field.choice("dialect", &names, problems).unwrap_or(provider.dialect);
+        }
+        None if known.is_none() => {
+            let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            let message = format!(
+                "\"{name}\" is not in the catalogue, so give its dialect, one of {}",
+                all.join(", ")
+            );
+            field.wrong(problems, message);
+        }
+        None => {}
+    }
+    api_key(&section, &mut provider, problems);
+    base_url(name, &section, &mut provider, problems);
+    let list = |key: &str, problems: &mut Problems, read: fn(&str) -> Result<String, String>| {
+        section.get(key).map(|field| labels(&field, read, problems)).unwrap_or_default()
+    };
+    provider.hosts = list("hosts", problems, host);
+    provider.regions = list("regions", problems, label);
+    provider.accounts = list("accounts", problems, label);
+    if let Some(field) = section.get("models") {
+        models(&field, &mut provider, problems);
+    }
+    if let Some(field) = section.get("aliases") {
+        aliases(&field, &mut provider, problems);
+    }
+    if let Some(field) = section.get("prices") {
+        prices(&field, &mut provider, problems);
+    }
+    if let Some(field) = section.get("body") {
+        body(&field, &mut provider, problems);
+    }
+    provider
+}
+
+fn api_key(section: &Section<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    let Some(field) = section.get("api_key") else { return };
+    if field.is_word("none") {
+        provider.keyless = true;
+    } else {
+        provider.api_key = secrets::source(&field, problems);
+    }
+}
+
+fn base_url(
+    name: &Provider,
+    section: &Section<'_>,
+    provider: &mut ProviderConfig,
+    problems: &mut Problems,
+) {
+    let Some(field) = section.get("base_url") else {
+        if provider.base_url.is_empty() && (provider.api_key.is_some() || provider.keyless) {
+            let message = format!("where \"{name}\" lives is not known, so give its base_url");
+            section.field().wrong(problems, message);
+        }
+        return;
+    };
+    let Some(text) = field.text("a URL", problems) else { return };
+    match url(text, section.get("api_key").is_some() && !provider.keyless) {
+        Ok(url) => provider.base_url = url,
+        Err(message) => field.wrong(problems, message),
+    }
+}
+
+/// Checks a base URL. The text is not repeated in messages, for it may hold a password.
+fn url(text: &str, with_key: bool) -> Result<String, &'static str> {
+    const EXPECTED: &str = "is not an http or https URL like https://api.example.com/v1";
+    let uri: http::Uri = text.parse().map_err(|_| EXPECTED)?;
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or(EXPECTED)?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(EXPECTED);
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("holds a user or password, remove it and use api_key");
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err("holds a query or fragment, end it with the path");
+    }
+    if uri.scheme_str() == Some("http") && with_key && !is_loopback(host) {
+        return Err("would send the key in clear text, use https, or api_key: none");
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// A list of distinct labels.
+fn labels(
+    field: &Field<'_>,
+    read: fn(&str) -> Result<String, String>,
+    problems: &mut Problems,
+) -> Vec<String> {
+    let mut labels = Vec::new();
+    for item in field.list(LABELS_MAX, problems).unwrap_or_default() {
+        let Some(text) = item.text("a name", problems) else { continue };
+        match read(text) {
+            Ok(label) if labels.contains(&label) => {
+                item.wrong(problems, format!("{} is listed twice, keep one", quoted(text)));
+            }
+            Ok(label) => labels.push(label),
+            Err(message) => item.wrong(problems, message),
+        }
+    }
+    labels
+}
+
+/// A region's or account's name obeys the same rules as a model's: both become labels.
+fn label(text: &str) -> Result<String, String> {
+    Model::new(text)
+        .map(|label| label.as_str().to_owned())
+        .map_err(|error| format!("{} {error}", quoted(text)))
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let host = text.to_ascii_lowercase();
+    let is_host = host.len() <= 253
+        && host.matches('*').count() <= 1
+        && host.contains(|c: char| c.is_ascii_alphanumeric())
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._*:[]".contains(c));
+    if is_host {
+        Ok(host)
+    } else {
+        let message = "is no host name like llm.example.com or *.llm.example.com, without https://";
+        Err(format!("{} {message}", quoted(text)))
+    }
+}
+
+/// One host pattern cannot mean two providers.
+fn claim_hosts(
+    name: &Provider,
+    provider: &ProviderConfig,
+    field: &Field<'_>,
+    claimed: &mut BTreeMap<String, Provider>,
+    problems: &mut Problems,
+) {
+    for host in &provider.hosts {
+        if let Some(first) = claimed.insert(host.clone(), name.clone()) {
+            let message = format!("host \"{host}\" belongs to \"{first}\" already, list it once");
+            field.wrong(problems, message);
+        }
+    }
+}
+
+fn models(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    let Some(items) = field.list(MODELS_MAX, problems) else { return };
+    if items.is_empty() {
+        field.wrong(problems, "is empty, list at least one model or remove the key");
+    }
+    for item in items {
+        let Some(text) = item.text("a model's name", problems) else { continue };
+        let model = match names::model(text) {
+            Ok(model) => model,
+            Err(error) => {
+                item.wrong(problems, format!("{} {error}", quoted(text)));
+                continue;
+            }
+        };
+        if model.as_str() == OTHER {
+            item.wrong(problems, "is the name for models over the limit, remove it");
+        } else if let Some(first) = provider.wire_names.get(&model) {
+            let first = quoted(first);
+            let message = format!("{} is the same model as {first}, remove one", quoted(text));
+            item.wrong(problems, message);
+        } else {
+            provider.wire_names.insert(model.clone(), text.to_owned());
+            provider.models.push(model);
+        }
+    }
+}
+
+fn aliases(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    let entries = field.entries(ALIASES_MAX, problems).unwrap_or_default();
+    for (key, field) in &entries {
+        if key.name.trim().is_empty() || key.name.len() > ALIAS_BYTES_MAX {
+            let message = format!("an alias is 1 to {ALIAS_BYTES_MAX} bytes long");
+            problems.push(&field.path, Some(key.place), message);
+        }
+        let Some(text) = field.text("the model it stands for", problems) else { continue };
+        if entries.iter().any(|(other, _)| other.name == text) {
+            field.wrong(problems, format!("{} is an alias too, write its model", quoted(text)));
+            continue;
+        }
+        let model = match names::model(text) {
+            Ok(model) => model,
+            Err(error) => {
+                field.wrong(problems, format!("{} {error}", quoted(text)));
+                continue;
+            }
+        };
+        let listed = names::model(&key.name).ok().filter(|name| provider.models.contains(name));
+        if let Some(listed) = listed.filter(|listed| *listed != model) {
+            let message = format!("hides the listed model \"{listed}\", remove one of the two");
+            problems.push(&field.path, Some(key.place), message);
+        }
+        provider.aliases.insert(key.name.clone(), model);
+    }
+}
+
+fn prices(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    for (key, field) in field.entries(MODELS_MAX, problems).unwrap_or_default() {
+        let keys = ["input_usd_per_mtok", "output_usd_per_mtok"];
+        let Some(section) = field.section(&keys, problems) else { continue };
+        let read = |key: &str, problems: &mut Problems| {
+            let Some(field) = section.get(key) else {
+                section.field().wrong(problems, format!("has no {key}"));
+                return None;
+            };
+            let usd = field.number(problems)?;
+            if usd > PRICE_MAX {
+                field.wrong(problems, "is more than 10000 US dollars for a million tokens");
+            }
+            Some(usd)
+        };
+        let [input, output] = keys.map(|key| read(key, problems));
+        match names::model(&key.name) {
+            Err(error) => {
+                problems.push(&field.path, Some(key.place), format!("the model's name {error}"));
+            }
+            Ok(model) => {
+                if let (Some(input_usd_per_mtok), Some(output_usd_per_mtok)) = (input, output) {
+                    let price = Price { input_usd_per_mtok, output_usd_per_mtok };
+                    provider.prices.insert(model, price);
+                }
+            }
+        }
+    }
+}
+
+fn body(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    match field.json() {
+        serde_json::Value::Object(map) => {
+            for key in BODY_RESERVED.into_iter().filter(|key| map.contains_key(*key)) {
+                field.wrong(problems, format!("overrides {key}, which the probe sets, remove it"));
+            }
+            provider.body = map;
+        }
+        _ => field.wrong(problems, "must be a mapping: {field: value}"),
+    }
+}

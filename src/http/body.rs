@@ -1,0 +1,170 @@
+//! Request bodies within their limits: bytes on the wire, time to send them, bytes decoded.
+
+use std::io::Read;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, Limited};
+
+use super::access::Access;
+use super::errors::ApiError;
+
+/// A body must have arrived by then: reports are small, a slower sender is stuck or hostile.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Memory that a zstd frame may ask for, as a power of two: 8 MiB, what every encoder's default
+/// levels stay under.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Content types a batch may come with. Those that a web page can send without being asked for
+/// permission (`text/plain`, forms) are not among them.
+const JSON_TYPES: [&str; 5] = [
+    "application/json",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/json-lines",
+];
+
+/// Refuses a body that does not claim to be JSON.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("").trim();
+    if JSON_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        return Ok(());
+    }
+    let message = if essence.is_empty() {
+        "the request has no content-type".to_owned()
+    } else {
+        format!("content-type {essence:?} is not accepted here")
+    };
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        message,
+        "send content-type: application/json or application/x-ndjson",
+    ))
+}
+
+/// Reads and decodes a body; gives its length on the wire with it.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    access: &Access,
+) -> Result<(usize, Bytes), ApiError> {
+    let wire = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, access.body_max).collect());
+    let wire = match wire.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(too_large("on the wire", access.body_max));
+        }
+        Ok(Err(_)) => {
+            let message = "the body ended before it was complete".to_owned();
+            return Err(ApiError::bad_request("incomplete_body", message, "send it again"));
+        }
+        Err(_elapsed) => {
+            return Err(ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                format!("the body did not arrive within {BODY_TIMEOUT:?}"),
+                "send smaller batches",
+            ));
+        }
+    };
+    let encoding = headers.get(CONTENT_ENCODING).map_or(Ok("identity"), |value| value.to_str());
+    let wire_bytes = wire.len();
+    let decoded = decode(encoding.unwrap_or("unreadable"), wire, access.decoded_max)?;
+    Ok((wire_bytes, decoded))
+}
+
+fn decode(encoding: &str, wire: Bytes, max: usize) -> Result<Bytes, ApiError> {
+    let encoding = encoding.trim().to_ascii_lowercase();
+    let decoded = match encoding.as_str() {
+        "" | "identity" => return Ok(wire),
+        "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(&*wire), max),
+        // RFC 9110 means zlib; some senders mean the bare stream inside it.
+        "deflate" if is_zlib(&wire) => bounded(flate2::read::ZlibDecoder::new(&*wire), max),
+        "deflate" => bounded(flate2::read::DeflateDecoder::new(&*wire), max),
+        "zstd" => zstd::stream::read::Decoder::with_buffer(&*wire).and_then(|mut decoder| {
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+            bounded(decoder, max)
+        }),
+        _ => {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_encoding",
+                format!("content-encoding {encoding:?} is not accepted"),
+                "use gzip, deflate, zstd or none",
+            ));
+        }
+    };
+    match decoded {
+        Ok(Some(bytes)) => Ok(bytes.into()),
+        Ok(None) => Err(too_large("decoded", max)),
+        Err(_) => {
+            let message = format!("the body is not valid {encoding}");
+            Err(ApiError::bad_request("undecodable_body", message, "check content-encoding"))
+        }
+    }
+}
+
+/// Reads to the end, or gives `None` as soon as there is more than `max`.
+fn bounded(reader: impl Read, max: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    reader.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= max).then_some(bytes))
+}
+
+/// The two-byte header of RFC 1950.
+fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [cmf, flg, ..]
+        if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)).is_multiple_of(31))
+}
+
+fn too_large(what: &str, max: usize) -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        format!("the body is larger than {max} bytes {what}"),
+        "send it in parts, or raise the limit in the configuration",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn every_encoding_decodes_and_a_bomb_stops_at_the_limit() {
+        let plain = b"{\"provider\":\"x\"}".as_slice();
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(plain).unwrap();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        raw.write_all(plain).unwrap();
+        for (encoding, wire) in [
+            ("identity", Bytes::copy_from_slice(plain)),
+            ("GZIP", gzip(plain)),
+            ("deflate", zlib.finish().unwrap().into()),
+            ("deflate", raw.finish().unwrap().into()),
+            ("zstd", zstd::stream::encode_all(plain, 1).unwrap().into()),
+        ] {
+            assert_eq!(decode(encoding, wire, 1_000).unwrap(), plain, "{encoding}");
+        }
+        let bomb = gzip(&vec![b' '; 10_000_000]);
+        assert!(bomb.len() < 20_000);
+        assert!(decode("gzip", bomb, 1_000_000).is_err());
+        assert!(decode("gzip", Bytes::from_static(b"nonsense"), 1_000).is_err());
+        assert!(decode("br", Bytes::new(), 1_000).is_err());
+    }
+}

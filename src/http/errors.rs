@@ -1,0 +1,67 @@
+//! One JSON shape for every error: `{"error":{"code","message","remedy"}}`.
+//!
+//! Messages name the thing and never repeat a request's body.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use serde::Serialize;
+
+/// An error as the caller sees it.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    remedy: String,
+}
+
+/// The part under `error`.
+#[derive(Serialize)]
+pub(super) struct ErrorDocument<'a> {
+    code: &'static str,
+    message: &'a str,
+    remedy: &'a str,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: ErrorDocument<'a>,
+}
+
+impl ApiError {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { status, code, message: message.into(), remedy: remedy.into() }
+    }
+
+    pub(super) fn bad_request(code: &'static str, message: String, remedy: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message, remedy)
+    }
+
+    pub(super) fn document(&self) -> ErrorDocument<'_> {
+        ErrorDocument { code: self.code, message: &self.message, remedy: &self.remedy }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&Envelope { error: self.document() })
+            .expect("plain structs serialise");
+        let mut response = json(self.status, body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"brownout\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// A JSON response.
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

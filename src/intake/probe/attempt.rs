@@ -1,0 +1,267 @@
+//! One exchange with a provider: send, read to the terminal event, and note when each thing came.
+//!
+//! All deadlines, limits and measurements are here; what they mean is decided by the caller. The
+//! four times are kept apart: opening the connection, the first byte of the answer (its headers),
+//! the first content, and the end. Time runs on the runtime's monotonic clock, so a step of the
+//! wall clock cannot show up as latency.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::{Instant, timeout_at};
+
+use super::client::{Connection, ConnectionWatch};
+use super::cost::Usage;
+use super::dialect::Progress;
+use super::sse::Decoder;
+use super::{ProbeSpec, SpecError, transport};
+use crate::domain::classify::Transport;
+
+/// Most bytes read of one answer. A probe's stream is a few KiB; this leaves room for keep-alive
+/// comments over a whole minute, and none for a body bomb.
+pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long to wait for what follows a complete answer (usage, `[DONE]`, the end of the body).
+/// Reading to the end is what lets the connection be used again.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How long to wait for the body of an error whose status is already known.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// Most bytes kept of one header value.
+const HEADER_BYTES_MAX: usize = 1024;
+
+/// What was seen of one exchange.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// The status, if headers came.
+    pub(super) status: Option<u16>,
+    /// Response headers, names in lower case.
+    pub(super) headers: Vec<(String, String)>,
+    /// The body, if it was not a stream.
+    pub(super) body: Vec<u8>,
+    /// The raw stream, if it was one.
+    pub(super) stream: Vec<u8>,
+    /// What the transport failed of, if it did.
+    pub(super) transport: Option<Transport>,
+    /// How long the connection took to open; `None` when a warm one was used.
+    pub(super) connect: Option<Duration>,
+    /// From sending to the headers of the answer.
+    pub(super) ttfb: Option<Duration>,
+    /// From sending to the first content.
+    pub(super) ttft: Option<Duration>,
+    /// From sending to the end: the terminal event, or the failure.
+    pub(super) total: Duration,
+    /// Tokens billed.
+    pub(super) usage: Usage,
+}
+
+/// Makes the one attempt. A failing provider is a result, never an error.
+///
+/// # Errors
+/// [`SpecError`] when no request can be made of the specification; nothing was sent then.
+pub(super) async fn exchange(
+    client: &reqwest::Client,
+    spec: &ProbeSpec,
+) -> Result<Exchange, SpecError> {
+    let mut request = client.post(&spec.url).json(&spec.dialect.body(spec));
+    for (name, value) in spec.dialect.headers(spec)? {
+        request = request.header(name, value);
+    }
+    let request = request.build().map_err(|_| SpecError::Url)?;
+
+    let started = Instant::now();
+    let deadlines = Deadlines::new(started, spec);
+    let watch = ConnectionWatch::default();
+    let sending = watch.during(client.execute(request));
+    let sent = timeout_at(deadlines.first_content, sending).await;
+
+    let mut exchange = Exchange::default();
+    match sent {
+        Ok(Ok(response)) => {
+            exchange.ttfb = Some(started.elapsed());
+            read(response, spec, &deadlines, &mut exchange).await;
+        }
+        Ok(Err(error)) => exchange.transport = Some(transport::before_headers(&error)),
+        Err(_) if watch.get() == Connection::Opening => {
+            exchange.transport = Some(Transport::ConnectTimeout);
+        }
+        Err(_) => exchange.transport = Some(Transport::ReadTimeout),
+    }
+    if let Connection::Opened(took) = watch.get() {
+        exchange.connect = Some(took);
+    }
+    if exchange.total.is_zero() {
+        exchange.total = started.elapsed();
+    }
+    Ok(exchange)
+}
+
+/// When patience ends.
+#[derive(Clone, Copy, Debug)]
+struct Deadlines {
+    started: Instant,
+    first_content: Instant,
+    end: Instant,
+}
+
+impl Deadlines {
+    fn new(started: Instant, spec: &ProbeSpec) -> Self {
+        Self {
+            started,
+            first_content: started + spec.ttft_timeout.min(spec.timeout),
+            end: started + spec.timeout,
+        }
+    }
+
+    /// The deadline of the next read.
+    fn next(&self, success: bool, progress: &Progress, linger_until: Option<Instant>) -> Instant {
+        if let Some(until) = linger_until {
+            until
+        } else if !success {
+            (Instant::now() + ERROR_BODY_WAIT).min(self.end)
+        } else if progress.content {
+            self.end
+        } else {
+            self.first_content
+        }
+    }
+}
+
+/// Reads the body of a response, whatever it is, into `exchange`.
+async fn read(
+    mut response: Response,
+    spec: &ProbeSpec,
+    deadlines: &Deadlines,
+    exchange: &mut Exchange,
+) {
+    let success = response.status().is_success();
+    exchange.status = Some(response.status().as_u16());
+    exchange.headers = headers(&response);
+    let may_stream = success && !is_document(&response);
+
+    let mut reader = Reader::new(spec, deadlines.started);
+    let ended = loop {
+        let deadline = deadlines.next(success, &reader.progress, reader.linger_until);
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                if reader.take(&chunk, may_stream) == Flow::Full {
+                    break Some(Transport::ClientAbort);
+                }
+            }
+            Ok(Ok(None)) => break None,
+            Ok(Err(error)) => break Some(transport::inside_body(&error)),
+            Err(_) => break Some(Transport::IdleTimeout),
+        }
+        if reader.progress.failed {
+            break None;
+        }
+    };
+    reader.finish(may_stream);
+
+    let is_stream = may_stream && reader.decoder.saw_stream();
+    let progress = &reader.progress;
+    exchange.transport = match ended {
+        // The status of an error and an error inside the stream are the evidence, even when the
+        // rest of the body never came; a complete answer stays one, whatever follows it.
+        _ if !success || progress.failed || progress.terminal => None,
+        None if is_stream => Some(Transport::EofBeforeTerminal),
+        ended => ended,
+    };
+    exchange.ttft = match reader.first_content {
+        // An answer of no content that ends properly was cut by the token limit.
+        None if progress.terminal => reader.terminal,
+        first => first,
+    };
+    exchange.total = reader.terminal.unwrap_or_else(|| deadlines.started.elapsed());
+    exchange.usage = progress.usage;
+    *(if is_stream { &mut exchange.stream } else { &mut exchange.body }) = reader.raw;
+}
+
+/// Whether to go on reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    More,
+    Full,
+}
+
+/// The part of an answer read so far.
+struct Reader<'a> {
+    spec: &'a ProbeSpec,
+    started: Instant,
+    raw: Vec<u8>,
+    decoder: Decoder,
+    progress: Progress,
+    first_content: Option<Duration>,
+    terminal: Option<Duration>,
+    linger_until: Option<Instant>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(spec: &'a ProbeSpec, started: Instant) -> Self {
+        Self {
+            spec,
+            started,
+            raw: Vec::new(),
+            decoder: Decoder::default(),
+            progress: Progress::default(),
+            first_content: None,
+            terminal: None,
+            linger_until: None,
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8], may_stream: bool) -> Flow {
+        let room = BODY_BYTES_MAX - self.raw.len();
+        let kept = &chunk[..chunk.len().min(room)];
+        self.raw.extend_from_slice(kept);
+        if may_stream {
+            let (dialect, progress) = (self.spec.dialect, &mut self.progress);
+            self.decoder.feed(kept, &mut |name, data| dialect.read(name, data, progress));
+            self.note();
+        }
+        if kept.len() < chunk.len() { Flow::Full } else { Flow::More }
+    }
+
+    fn finish(&mut self, may_stream: bool) {
+        if may_stream {
+            let (dialect, progress) = (self.spec.dialect, &mut self.progress);
+            self.decoder.finish(&mut |name, data| dialect.read(name, data, progress));
+            self.note();
+        }
+    }
+
+    /// Takes the time of what has just been seen for the first time.
+    fn note(&mut self) {
+        let elapsed = self.started.elapsed();
+        if self.progress.content && self.first_content.is_none() {
+            self.first_content = Some(elapsed);
+        }
+        if self.progress.terminal && self.terminal.is_none() {
+            self.terminal = Some(elapsed);
+            self.linger_until = Some(self.started + elapsed + LINGER);
+        }
+    }
+}
+
+/// Whether the server says that the body is a document and no stream. An absent or odd type may
+/// be a stream: some proxies drop it.
+fn is_document(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| {
+        let text = text.to_ascii_lowercase();
+        text.contains("json") || text.contains("html") || text.contains("xml")
+    })
+}
+
+fn headers(response: &Response) -> Vec<(String, String)> {
+    let text = |value: &[u8]| {
+        String::from_utf8_lossy(&value[..value.len().min(HEADER_BYTES_MAX)]).into_owned()
+    };
+    response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())))
+        .collect()
+}

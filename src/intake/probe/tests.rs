@@ -1,0 +1,251 @@
+//! Reports of exchanges that were seen, in tables; the exchanges themselves are in `tests/it`.
+
+use super::*;
+use crate::domain::classify::Transport;
+
+fn spec(provider: &str, dialect: ProbeDialect, wire_model: &str) -> ProbeSpec {
+    ProbeSpec::new(SpecInput {
+        target: Target::parse(&format!("{provider}/m")).unwrap(),
+        dialect,
+        base_url: "https://api.example.com/v1/",
+        wire_model,
+        api_key: None,
+        timeout: Duration::from_secs(45),
+        ttft_timeout: Duration::from_secs(20),
+        price: Some(Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 }),
+        body: Map::new(),
+    })
+    .unwrap()
+}
+
+fn judged(exchange: &Exchange) -> ProbeReport {
+    let spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
+    report(&spec, exchange, Timestamp::from_secs(1), Timestamp::from_secs(2))
+}
+
+#[test]
+fn bodies_are_the_smallest_each_provider_accepts() {
+    use ProbeDialect::{Anthropic, OpenAiChat};
+    for (provider, dialect, model, url, has, lacks) in [
+        (
+            "anthropic",
+            Anthropic,
+            "claude-opus-4-7",
+            "https://api.example.com/v1/messages",
+            &[("max_tokens", "1"), ("service_tier", "\"standard_only\"")][..],
+            &["thinking"][..],
+        ),
+        (
+            "openai",
+            OpenAiChat,
+            "gpt-5.5",
+            "https://api.example.com/v1/chat/completions",
+            &[
+                ("max_completion_tokens", "16"),
+                ("service_tier", "\"default\""),
+                ("reasoning_effort", "\"none\""),
+                ("stream_options", r#"{"include_usage":true}"#),
+            ],
+            &["max_tokens"],
+        ),
+        (
+            "deepseek",
+            OpenAiChat,
+            "deepseek-v4-pro",
+            "https://api.example.com/v1/chat/completions",
+            &[("max_tokens", "1"), ("thinking", r#"{"type":"disabled"}"#)],
+            &["service_tier", "max_completion_tokens"],
+        ),
+        (
+            "moonshot",
+            OpenAiChat,
+            "kimi-k2.7-code",
+            "https://api.example.com/v1/chat/completions",
+            &[("max_tokens", "1")],
+            &["thinking"],
+        ),
+        (
+            "openrouter",
+            OpenAiChat,
+            "anthropic/claude-opus-4.7",
+            "https://api.example.com/v1/chat/completions",
+            &[
+                ("max_tokens", "16"),
+                ("provider", r#"{"allow_fallbacks":false,"order":["anthropic"]}"#),
+            ],
+            &["thinking"],
+        ),
+        (
+            "mistral",
+            OpenAiChat,
+            "mistral-small",
+            "https://api.example.com/v1/chat/completions",
+            &[("max_tokens", "1")],
+            &["stream_options"],
+        ),
+    ] {
+        let spec = spec(provider, dialect, model);
+        assert_eq!(spec.url, url, "{provider}");
+        let body = dialect.body(&spec);
+        assert_eq!(body["model"], model, "{provider}");
+        assert_eq!(body["stream"], true, "{provider}");
+        for (field, value) in has {
+            assert_eq!(body[*field].to_string(), *value, "{provider} {field}");
+        }
+        for field in lacks {
+            assert!(body.get(*field).is_none(), "{provider} {field}");
+        }
+    }
+}
+
+#[test]
+fn overrides_tune_the_body_but_not_what_is_measured() {
+    let mut spec = spec("openai", ProbeDialect::OpenAiChat, "gpt-5.5");
+    let bound = spec.cost_bound_usd();
+    spec.body = Map::from_iter([
+        ("service_tier".to_owned(), Value::Null),
+        ("max_completion_tokens".to_owned(), 64.into()),
+        ("stream".to_owned(), false.into()),
+        ("model".to_owned(), "another".into()),
+        ("messages".to_owned(), Value::Null),
+    ]);
+    let body = spec.dialect.body(&spec);
+    assert!(body.get("service_tier").is_none());
+    assert_eq!(body["max_completion_tokens"], 64);
+    assert_eq!(body["stream"], true);
+    assert_eq!(body["model"], "gpt-5.5");
+    assert_eq!(body["messages"][0]["content"], ".");
+    assert!(spec.cost_bound_usd() > bound, "a larger answer may cost more");
+}
+
+#[test]
+fn a_base_url_that_is_none_is_refused() {
+    for base_url in [
+        "",
+        "api.example.com",
+        "ftp://example.com",
+        "http://",
+        "data:x",
+        "https://user:password@example.com",
+        "https://example.com/v1?key=x",
+        "https://example.com/v1#x",
+    ] {
+        let input = SpecInput {
+            target: Target::parse("anthropic/m").unwrap(),
+            dialect: ProbeDialect::Anthropic,
+            base_url,
+            wire_model: "m",
+            api_key: None,
+            timeout: Duration::from_secs(1),
+            ttft_timeout: Duration::from_secs(1),
+            price: None,
+            body: Map::new(),
+        };
+        assert_eq!(ProbeSpec::new(input).unwrap_err(), SpecError::Url, "{base_url:?}");
+    }
+}
+
+#[test]
+fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
+    let spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
+    let bound = spec.cost_bound_usd();
+    let billed = Usage { input_tokens: Some(10), output_tokens: Some(1) };
+    for (status, transport, usage, charge) in [
+        (Some(200), None, billed, 7.5e-5),
+        (Some(200), Some(Transport::ResetMidStream), Usage::default(), bound),
+        (Some(529), None, Usage::default(), 0.0),
+        (Some(401), None, Usage::default(), 0.0),
+        (None, Some(Transport::ReadTimeout), Usage::default(), bound),
+        (None, Some(Transport::ConnectRefused), Usage::default(), 0.0),
+    ] {
+        let stream = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_vec();
+        let exchange = Exchange { status, transport, usage, stream, ..Exchange::default() };
+        let found = judged(&exchange).charge_usd(&spec);
+        assert!((found - charge).abs() < 1e-12, "{status:?} {transport:?}: {found}");
+    }
+}
+
+#[test]
+fn the_providers_request_id_comes_before_the_cdns() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for (headers, expected) in [
+        (vec![pair("cf-ray", "8f"), pair("request-id", "req_1")], Some("req_1")),
+        (vec![pair("cf-ray", "8f")], Some("8f")),
+        (vec![pair("x-request-id", "a b\u{e9}\n")], Some("ab")),
+        (vec![pair("x-request-id", "")], None),
+        (vec![], None),
+    ] {
+        assert_eq!(request_id(&headers).as_deref(), expected);
+    }
+    let long = vec![pair("request-id", &"x".repeat(5_000))];
+    assert_eq!(request_id(&long).map(|id| id.len()), Some(REQUEST_ID_BYTES_MAX));
+}
+
+#[test]
+fn an_outcome_carries_what_the_report_measured() {
+    let report = judged(&Exchange {
+        status: Some(529),
+        total: Duration::from_millis(70),
+        body: br#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#.to_vec(),
+        ..Exchange::default()
+    });
+    let target = Target::parse("anthropic/claude-opus-4-7").unwrap();
+    let outcome = report.outcome(&target);
+    assert_eq!(outcome.source, Source::Probe);
+    assert_eq!(outcome.class, Class::Overloaded);
+    assert_eq!(outcome.code, Some(529));
+    assert_eq!(outcome.duration, Some(Duration::from_millis(70)));
+    assert_eq!(outcome.at, Timestamp::from_secs(2));
+}
+
+/// Accepts one connection, reads something, says `answer` and cuts it, with a reset if asked.
+async fn cut(listener: &tokio::net::TcpListener, answer: &str, reset: bool) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut buffer = [0; 8192];
+    assert_ne!(socket.read(&mut buffer).await.unwrap(), 0);
+    socket.write_all(answer.as_bytes()).await.unwrap();
+    if reset {
+        // The client must have read what was said, or the reset would swallow it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        socket.set_zero_linger().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_transport_failed_of_is_told_from_types() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+    let open_ended = format!("{head}\r\ndata: 1\n\n");
+    let counted = format!("{head}content-length: 999\r\n\r\ndata: 1\n\n");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n");
+    let client = client().unwrap();
+    for (scheme, answer, reset, expected) in [
+        ("http", "", false, Transport::ResetBeforeHeaders),
+        ("http", "", true, Transport::ResetBeforeHeaders),
+        ("http", "garbage\r\n\r\n", false, Transport::ResetBeforeHeaders),
+        ("http", &*open_ended, false, Transport::EofBeforeTerminal),
+        ("http", &*counted, false, Transport::EofBeforeTerminal),
+        ("http", &*chunked, false, Transport::EofBeforeTerminal),
+        ("http", &*open_ended, true, Transport::ResetMidStream),
+        ("http", &*chunked, true, Transport::ResetMidStream),
+        ("https", "", false, Transport::Tls),
+        ("https", "HTTP/1.1 400 Bad Request\r\n\r\n", false, Transport::Tls),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut spec = spec("anthropic", ProbeDialect::Anthropic, "m");
+        spec.url = format!("{scheme}://{}/", listener.local_addr().unwrap());
+        let probing = attempt::exchange(&client, &spec);
+        let (seen, ()) = tokio::join!(probing, cut(&listener, answer, reset));
+        let case = format!("{scheme} {answer:?} reset {reset}");
+        assert_eq!(seen.unwrap().transport, Some(expected), "{case}");
+    }
+    let mut spec = spec("anthropic", ProbeDialect::Anthropic, "m");
+    for (url, expected) in [
+        ("http://name.invalid/", Transport::Dns),
+        ("http://127.0.0.1:1/", Transport::ConnectRefused),
+    ] {
+        url.clone_into(&mut spec.url);
+        let seen = attempt::exchange(&client, &spec).await.unwrap();
+        assert_eq!(seen.transport, Some(expected), "{url}");
+    }
+}

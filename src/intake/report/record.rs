@@ -1,0 +1,450 @@
+//! One native record: its fields, their limits, and the outcome they make.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::domain::classify::{MatchedBy, Reported, Transport, classify_reported};
+use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
+use crate::domain::target::NAME_BYTES_MAX;
+use crate::domain::time::{DAY_MS, Timestamp};
+use crate::ground::names::Names;
+use crate::store::{AHEAD_MAX, LATE_MAX};
+
+use super::RejectReason;
+
+/// Longest id, operation, service, error type and error code, in bytes.
+const WORD_BYTES_MAX: usize = 64;
+/// Longest request id, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Largest pre-aggregated count.
+const N_MAX: u64 = 1_000_000;
+/// Seconds beyond which a time stamp is surely in milliseconds (the year 5138).
+const SECONDS_MAX: f64 = 1e11;
+
+/// Why a record is refused, before its index is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: RejectReason,
+    pub(super) error: String,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: RejectReason, error: String) -> Self {
+        Self { reason, error }
+    }
+
+    fn field(field: &str, expected: impl fmt::Display) -> Self {
+        Self::new(RejectReason::InvalidField, format!("{field}: expected {expected}"))
+    }
+}
+
+/// A record's outcome, and the rule that gave it its class; `None` for the client's own word.
+#[derive(Debug)]
+pub(super) struct Classified {
+    pub(super) outcome: Outcome,
+    pub(super) matched_by: Option<MatchedBy>,
+}
+
+/// The fields of a record as they came.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    id: Scalar<'a>,
+    ts: Scalar<'a>,
+    provider: Scalar<'a>,
+    host: Scalar<'a>,
+    model: Scalar<'a>,
+    region: Scalar<'a>,
+    account: Scalar<'a>,
+    status: Scalar<'a>,
+    class: Scalar<'a>,
+    error: Scalar<'a>,
+    error_type: Scalar<'a>,
+    error_code: Scalar<'a>,
+    body: Option<&'a RawValue>,
+    phase: Scalar<'a>,
+    attempt: Scalar<'a>,
+    r#final: Scalar<'a>,
+    op: Scalar<'a>,
+    ms: Scalar<'a>,
+    ttft_ms: Scalar<'a>,
+    request_id: Scalar<'a>,
+    retry_after: Scalar<'a>,
+    n: Scalar<'a>,
+    service: Scalar<'a>,
+}
+
+/// A JSON value of a field that takes no compound.
+#[derive(Debug, Default)]
+enum Scalar<'a> {
+    #[default]
+    Absent,
+    Bool,
+    Integer(u64),
+    Number(f64),
+    Text(Cow<'a, str>),
+    Compound,
+}
+
+impl<'a> Record<'a> {
+    /// Reads the known fields; everything else is skipped undecoded.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let text = format!("malformed record: {error}");
+            Refusal::new(RejectReason::Malformed, text)
+        })
+    }
+
+    /// The idempotency id, if it is a text of sensible length.
+    pub(super) fn id(&self) -> Option<&str> {
+        match &self.id {
+            Scalar::Text(text) if !text.is_empty() => Some(text),
+            Scalar::Text(_)
+            | Scalar::Absent
+            | Scalar::Bool
+            | Scalar::Integer(_)
+            | Scalar::Number(_)
+            | Scalar::Compound => None,
+        }
+    }
+
+    /// Checks every field and makes the outcome.
+    pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
+        self.check_words()?;
+        let at = self.time(now)?;
+        let provider = self.provider.text("provider", NAME_BYTES_MAX)?;
+        let host = self.host.text("host", NAME_BYTES_MAX)?;
+        if provider.is_none() && host.is_none() {
+            return Err(missing("provider or host"));
+        }
+        let model = self.model.text("model", NAME_BYTES_MAX)?.ok_or_else(|| missing("model"))?;
+        let target = names
+            .resolve(provider, host, model)
+            .map_err(|error| Refusal::new(RejectReason::InvalidField, error.to_string()))?;
+        let code = self.status()?;
+        let (class, matched_by) = self.class(target.provider.as_str(), code)?;
+        let scope = self.scope(names, &target)?;
+        let attempt = self.attempt.integer("attempt", 0, u64::from(u32::MAX))?;
+        let count = self.n.integer("n", 1, N_MAX)?.unwrap_or(1);
+        let outcome = Outcome {
+            target,
+            scope,
+            source: Source::Client,
+            at,
+            class,
+            attempt: attempt
+                .map_or(Attempt::First, |n| Attempt::from_number(u32::try_from(n).unwrap_or(2))),
+            code,
+            duration: self.ms.millis("ms")?,
+            time_to_first_token: self.ttft_ms.millis("ttft_ms")?,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+        };
+        Ok(Classified { outcome, matched_by })
+    }
+
+    /// Fields that only later readers use are checked all the same, so that a client learns of a
+    /// mistake today.
+    fn check_words(&self) -> Result<(), Refusal> {
+        self.id.text("id", WORD_BYTES_MAX)?;
+        self.op.text("op", WORD_BYTES_MAX)?;
+        self.service.text("service", WORD_BYTES_MAX)?;
+        self.request_id.text("request_id", REQUEST_ID_BYTES_MAX)?;
+        match &self.r#final {
+            Scalar::Absent | Scalar::Bool => {}
+            Scalar::Integer(_) | Scalar::Number(_) | Scalar::Text(_) | Scalar::Compound => {
+                return Err(Refusal::field("final", "true or false"));
+            }
+        }
+        match self.retry_after.number() {
+            Some(seconds) if !(seconds >= 0.0 && seconds.is_finite()) => {
+                Err(Refusal::field("retry_after", "seconds, 0 or more"))
+            }
+            None if !matches!(self.retry_after, Scalar::Absent) => {
+                Err(Refusal::field("retry_after", "a number of seconds"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn time(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let at = match &self.ts {
+            Scalar::Absent => return Ok(now),
+            Scalar::Text(text) => parse_rfc3339(text)
+                .ok_or_else(|| Refusal::field("ts", "seconds since 1970 or an RFC 3339 time"))?,
+            Scalar::Integer(_) | Scalar::Number(_) => {
+                let seconds = self.ts.number().unwrap_or(-1.0);
+                if !(0.0..SECONDS_MAX).contains(&seconds) {
+                    return Err(Refusal::field("ts", "seconds since 1970 (not milliseconds)"));
+                }
+                Timestamp::from_millis((seconds * 1_000.0) as u64)
+            }
+            Scalar::Bool | Scalar::Compound => {
+                return Err(Refusal::field("ts", "seconds since 1970 or an RFC 3339 time"));
+            }
+        };
+        if now.since(at) > LATE_MAX {
+            let error = format!("ts: {at} is more than 24 hours ago");
+            return Err(Refusal::new(RejectReason::TooOld, error));
+        }
+        if at.since(now) > AHEAD_MAX {
+            let error = format!("ts: {at} is more than 60 seconds ahead of this server's clock");
+            return Err(Refusal::new(RejectReason::TooNew, error));
+        }
+        Ok(at)
+    }
+
+    fn status(&self) -> Result<Option<u16>, Refusal> {
+        let status = self.status.integer("status", 100, 599)?;
+        Ok(status.and_then(|status| u16::try_from(status).ok()))
+    }
+
+    /// The class by evidence; the client's own word only where it gives no evidence.
+    fn class(
+        &self,
+        provider: &str,
+        status: Option<u16>,
+    ) -> Result<(Class, Option<MatchedBy>), Refusal> {
+        let in_stream = match self.phase.text("phase", WORD_BYTES_MAX)? {
+            None | Some("headers") => false,
+            Some("stream") => true,
+            Some(_) => return Err(Refusal::field("phase", "\"headers\" or \"stream\"")),
+        };
+        let claimed = match self.class.text("class", WORD_BYTES_MAX)? {
+            None => None,
+            Some(name) => Some(Class::parse(name).ok_or_else(|| {
+                let names = Class::ALL.map(Class::as_str).join(", ");
+                Refusal::field("class", format!("one of {names}; got {name:?}"))
+            })?),
+        };
+        let transport = match self.error.text("error", NAME_BYTES_MAX)? {
+            None => None,
+            Some(name) => Some(Transport::parse_report_error(name).ok_or_else(|| {
+                let expected = "timeout, connect, reset, tls, canceled or a transport error's name";
+                Refusal::field("error", format!("{expected}; got {name:?}"))
+            })?),
+        };
+        let error_type = self.error_type.word("error_type")?;
+        let error_code = self.error_code.word("error_code")?;
+        let body = self.body_text();
+        let evidence = status.is_some() || transport.is_some() || error_type.is_some();
+        match claimed {
+            Some(class) if !evidence => return Ok((class, None)),
+            None if !evidence => return Err(missing("status, error or class")),
+            Some(_) | None => {}
+        }
+        let verdict = classify_reported(&Reported {
+            provider,
+            dialect: None,
+            status,
+            error_type: error_type.as_deref(),
+            error_code: error_code.as_deref(),
+            body: body.as_deref(),
+            transport,
+            in_stream,
+        });
+        Ok((verdict.class, Some(verdict.matched_by)))
+    }
+
+    /// The body as text, whether it came as a string or as JSON.
+    fn body_text(&self) -> Option<Cow<'a, str>> {
+        let raw = self.body?.get();
+        match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str::<String>(raw).ok().map(Cow::Owned),
+            Some(b'n') | None => None,
+            Some(_) => Some(Cow::Borrowed(raw)),
+        }
+    }
+
+    fn scope(
+        &self,
+        names: &Names,
+        target: &crate::domain::target::Target,
+    ) -> Result<Scope, Refusal> {
+        let region = self.region.text("region", NAME_BYTES_MAX)?;
+        let account = self.account.text("account", NAME_BYTES_MAX)?;
+        Ok(Scope {
+            region: region.and_then(|raw| names.region(&target.provider, raw)).map(Arc::from),
+            account: account.and_then(|raw| names.account(&target.provider, raw)).map(Arc::from),
+        })
+    }
+}
+
+impl Scalar<'_> {
+    /// A text of at most `max` bytes; an empty one counts as absent.
+    fn text(&self, field: &str, max: usize) -> Result<Option<&str>, Refusal> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) if text.is_empty() => Ok(None),
+            Self::Text(text) if text.len() <= max => Ok(Some(text)),
+            Self::Text(_) => Err(Refusal::field(field, format!("at most {max} bytes"))),
+            Self::Bool | Self::Integer(_) | Self::Number(_) | Self::Compound => {
+                Err(Refusal::field(field, "a string"))
+            }
+        }
+    }
+
+    /// A text or a number as text: providers give error codes either way.
+    fn word(&self, field: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+        match self {
+            Self::Integer(number) => Ok(Some(Cow::Owned(number.to_string()))),
+            Self::Number(number) => Ok(Some(Cow::Owned(number.to_string()))),
+            Self::Absent | Self::Bool | Self::Text(_) | Self::Compound => {
+                Ok(self.text(field, WORD_BYTES_MAX)?.map(Cow::Borrowed))
+            }
+        }
+    }
+
+    fn integer(&self, field: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Integer(number) if (min..=max).contains(number) => Ok(Some(*number)),
+            Self::Integer(_) | Self::Bool | Self::Number(_) | Self::Text(_) | Self::Compound => {
+                Err(Refusal::field(field, format!("an integer from {min} to {max}")))
+            }
+        }
+    }
+
+    /// A number, or a text that is one (headers are often passed on as they came).
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Absent | Self::Bool | Self::Compound => None,
+        }
+    }
+
+    fn millis(&self, field: &str) -> Result<Option<Duration>, Refusal> {
+        let expected = "milliseconds from 0 to 86400000";
+        match self {
+            Self::Absent => Ok(None),
+            Self::Integer(_) | Self::Number(_) => match self.number() {
+                Some(millis) if (0.0..=DAY_MS as f64).contains(&millis) => {
+                    Ok(Some(Duration::from_secs_f64(millis / 1_000.0)))
+                }
+                Some(_) | None => Err(Refusal::field(field, expected)),
+            },
+            Self::Bool | Self::Text(_) | Self::Compound => Err(Refusal::field(field, expected)),
+        }
+    }
+}
+
+fn missing(what: &str) -> Refusal {
+    Refusal::new(RejectReason::MissingField, format!("{what}: required, but missing"))
+}
+
+fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let parsed: jiff::Timestamp = text.trim().parse().ok()?;
+    u64::try_from(parsed.as_millisecond()).ok().map(Timestamp::from_millis)
+}
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Record<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an outcome as a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
+                let mut record = Record::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if key == "body" {
+                        record.body = Some(map.next_value()?);
+                        continue;
+                    }
+                    match record.field_mut(&key) {
+                        Some(field) => *field = map.next_value()?,
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(record)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'a> Record<'a> {
+    fn field_mut(&mut self, key: &str) -> Option<&mut Scalar<'a>> {
+        Some(match key {
+            "id" => &mut self.id,
+            "ts" => &mut self.ts,
+            "provider" => &mut self.provider,
+            "host" => &mut self.host,
+            "model" => &mut self.model,
+            "region" => &mut self.region,
+            "account" => &mut self.account,
+            "status" => &mut self.status,
+            "class" => &mut self.class,
+            "error" => &mut self.error,
+            "error_type" => &mut self.error_type,
+            "error_code" => &mut self.error_code,
+            "phase" => &mut self.phase,
+            "attempt" => &mut self.attempt,
+            "final" => &mut self.r#final,
+            "op" => &mut self.op,
+            "ms" => &mut self.ms,
+            "ttft_ms" => &mut self.ttft_ms,
+            "request_id" => &mut self.request_id,
+            "retry_after" => &mut self.retry_after,
+            "n" => &mut self.n,
+            "service" => &mut self.service,
+            _ => return None,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Absent)
+            }
+            fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Bool)
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(Scalar::Integer(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(Scalar::Number(value as f64))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+                Ok(Scalar::Number(value))
+            }
+            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Borrowed(value)))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Compound)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Compound)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

@@ -1,0 +1,181 @@
+//! From the configuration to probes and their timetable.
+
+use crate::domain::target::Target;
+use crate::ground::config::{Config, ProbesConfig, Schedule};
+use crate::ground::secret::SecretError;
+use crate::intake::probe::{ProbeDialect, ProbeSpec, SpecError, SpecInput};
+
+use super::bell::{Bell, CronBell, CronError};
+
+/// What to probe, and what cannot be.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One per target, in the order of the configuration.
+    pub specs: Vec<ProbeSpec>,
+    /// Targets that were asked for and cannot be probed. They must be told to the user, and
+    /// shown as misconfigured probes: silence would look like health.
+    pub refused: Vec<(Target, Refusal)>,
+}
+
+/// Why a target cannot be probed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The configuration does not name the provider.
+    #[error("the provider is not configured, add it under providers")]
+    Unconfigured,
+    /// Probes do not speak its dialect yet.
+    #[error("probes do not speak the dialect of this provider yet: {0}")]
+    Dialect(&'static str),
+    /// The key cannot be read.
+    #[error("the API key cannot be read")]
+    Key(#[source] SecretError),
+    /// URL or key cannot go into a request.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+/// Everything the configuration asks to be probed; call it again after a reload.
+///
+/// Reads the keys: environment, files, and commands for which it waits up to 10 s each. Call it
+/// where blocking is allowed.
+pub fn plan(config: &Config) -> Plan {
+    let mut plan = Plan::default();
+    for target in config.probe_targets() {
+        match spec(config, &target) {
+            Ok(spec) => plan.specs.push(spec),
+            Err(refusal) => plan.refused.push((target, refusal)),
+        }
+    }
+    plan
+}
+
+/// The probe of one configured target.
+///
+/// # Errors
+/// [`Refusal`] when it cannot be probed, for a reason the user can act on.
+pub fn spec(config: &Config, target: &Target) -> Result<ProbeSpec, Refusal> {
+    let provider = config.providers.get(&target.provider).ok_or(Refusal::Unconfigured)?;
+    let dialect =
+        ProbeDialect::of(provider.dialect).ok_or(Refusal::Dialect(provider.dialect.as_str()))?;
+    let api_key = provider.api_key.as_ref().map(|source| source.read()).transpose();
+    let wire_model =
+        provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
+    let spec = ProbeSpec::new(SpecInput {
+        target: target.clone(),
+        dialect,
+        base_url: &provider.base_url,
+        wire_model,
+        api_key: api_key.map_err(Refusal::Key)?,
+        timeout: config.probes.timeout,
+        ttft_timeout: config.probes.ttft_timeout,
+        price: provider.prices.get(&target.model).copied(),
+        body: provider.body.clone(),
+    })?;
+    Ok(spec)
+}
+
+/// When all probes run.
+#[derive(Debug)]
+pub struct Timetable {
+    kind: Kind,
+    jitter: f64,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Every(std::time::Duration),
+    Cron(CronBell),
+}
+
+impl Timetable {
+    /// The timetable of the configuration; `None` when nothing is to be probed on a schedule.
+    ///
+    /// # Errors
+    /// [`CronError`] for an expression that is none.
+    pub fn new(probes: &ProbesConfig) -> Result<Option<Self>, CronError> {
+        let kind = match &probes.schedule {
+            None => return Ok(None),
+            Some(Schedule::Every(every)) => Kind::Every(*every),
+            Some(Schedule::Cron(expression)) => Kind::Cron(CronBell::new(expression)?),
+        };
+        Ok(Some(Self { kind, jitter: probes.jitter }))
+    }
+
+    /// A bell for one more loop.
+    pub fn bell(&self) -> Bell {
+        match &self.kind {
+            Kind::Every(every) => Bell::every(*every, self.jitter),
+            Kind::Cron(cron) => Bell::cron(cron, self.jitter),
+        }
+    }
+
+    /// The bell that the app must run beside the loops, if the timetable needs one. Take the
+    /// loops' bells first.
+    pub fn into_cron_bell(self) -> Option<CronBell> {
+        match self.kind {
+            Kind::Every(_) => None,
+            Kind::Cron(cron) => Some(cron),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:8000/v1
+    api_key: {env: PATH}
+    models: [qwen3-8b]
+  anthropic:
+    api_key: {env: BROWNOUT_TEST_NO_SUCH_VARIABLE}
+    models: [claude-haiku-4-5]
+  gemini:
+    api_key: {env: PATH}
+    models: [gemini-2.5-flash-lite]
+probes: {every: 30s, jitter: 10%, timeout: 9s}
+";
+
+    #[test]
+    fn a_plan_holds_what_can_be_probed_and_says_what_cannot() {
+        let config = Config::parse(YAML, "brownout.yaml").unwrap();
+        let plan = plan(&config);
+        let found: Vec<_> = plan.specs.iter().map(|spec| spec.target.to_string()).collect();
+        assert_eq!(found, ["local/qwen3-8b"]);
+        assert_eq!(plan.specs[0].url, "http://127.0.0.1:8000/v1/chat/completions");
+        assert_eq!(plan.specs[0].timeout.as_secs(), 9);
+        let refused: Vec<_> =
+            plan.refused.iter().map(|(target, refusal)| format!("{target}: {refusal}")).collect();
+        assert_eq!(
+            refused,
+            [
+                "anthropic/claude-haiku-4-5: the API key cannot be read",
+                "gemini/gemini-2.5-flash-lite: probes do not speak the dialect of this provider \
+                 yet: gemini",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_probed_unless_asked() {
+        let without = YAML.split("probes:").next().unwrap();
+        let config = Config::parse(without, "brownout.yaml").unwrap();
+        let plan = plan(&config);
+        assert!(plan.specs.is_empty() && plan.refused.is_empty());
+        assert!(Timetable::new(&config.probes).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn only_a_cron_timetable_needs_a_bell_beside_the_loops() {
+        for (when, has_bell) in [("every: 30s", false), ("cron: \"*/5 8-20 * * Mon-Fri\"", true)] {
+            let yaml = YAML.replace("every: 30s", when);
+            let config = Config::parse(&yaml, "brownout.yaml").unwrap();
+            let timetable = Timetable::new(&config.probes).unwrap().unwrap();
+            assert_eq!(matches!(timetable.bell(), Bell::Cron { .. }), has_bell, "{when}");
+            assert_eq!(timetable.into_cron_bell().is_some(), has_bell, "{when}");
+        }
+    }
+}

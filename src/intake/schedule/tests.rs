@@ -1,0 +1,237 @@
+//! The loop on paused time: the probe is played, everything else is real.
+
+use std::sync::Mutex;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+use crate::domain::classify::MatchedBy;
+use crate::domain::outcome::Class;
+use crate::ground::catalog::Price;
+use crate::intake::probe::{ProbeDialect, SpecInput, Usage, client};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn spec(model: &str, price: Option<Price>) -> ProbeSpec {
+    ProbeSpec::new(SpecInput {
+        target: Target::parse(&format!("anthropic/{model}")).unwrap(),
+        dialect: ProbeDialect::Anthropic,
+        base_url: "http://127.0.0.1:1",
+        wire_model: model,
+        api_key: None,
+        timeout: 45 * SECOND,
+        ttft_timeout: 20 * SECOND,
+        price,
+        body: serde_json::Map::new(),
+    })
+    .unwrap()
+}
+
+fn report(output_tokens: u64) -> ProbeReport {
+    ProbeReport {
+        class: Class::Ok,
+        matched_by: MatchedBy::Status,
+        http_status: Some(200),
+        connect: None,
+        ttfb: None,
+        ttft: None,
+        total: None,
+        cost_usd: None,
+        usage: Usage { input_tokens: Some(0), output_tokens: Some(output_tokens) },
+        request_id: None,
+        retry_after: None,
+        quotas: Vec::new(),
+        misconfigured: None,
+        started_at: Timestamp::default(),
+        at: Timestamp::default(),
+    }
+}
+
+/// The shared parts, with a journal of all events.
+fn deps(budget: Option<f64>) -> (Deps, Arc<Mutex<Vec<ProbeEvent>>>) {
+    let journal = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let journal = journal.clone();
+        Arc::new(move |event| journal.lock().unwrap().push(event))
+    };
+    let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
+    (Deps::new(client().unwrap(), clock, Budget::new(budget), listener), journal)
+}
+
+fn skips(journal: &Mutex<Vec<ProbeEvent>>, wanted: SkipReason) -> usize {
+    let journal = journal.lock().unwrap();
+    journal
+        .iter()
+        .filter(|event| matches!(event, ProbeEvent::Skipped { reason, .. } if *reason == wanted))
+        .count()
+}
+
+fn finished(journal: &Mutex<Vec<ProbeEvent>>) -> usize {
+    let journal = journal.lock().unwrap();
+    journal.iter().filter(|event| matches!(event, ProbeEvent::Finished { .. })).count()
+}
+
+/// Runs the loop for `span` of virtual time; each probe takes `takes(n)`. Gives the starts.
+async fn starts(
+    bell: Bell,
+    deps: &Deps,
+    span: Duration,
+    takes: impl Fn(usize) -> Duration,
+) -> Vec<Instant> {
+    let spec = spec("claude-haiku-4-5", None);
+    let mut starts = Vec::new();
+    let probe_now = || {
+        starts.push(Instant::now());
+        let takes = takes(starts.len());
+        async move {
+            sleep(takes).await;
+            report(1)
+        }
+    };
+    assert!(timeout(span, rounds(&spec, bell, deps, probe_now)).await.is_err());
+    starts
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_keeps_firing_within_its_jitter() {
+    let (deps, journal) = deps(None);
+    let bell = Bell::every(60 * SECOND, 0.2);
+    let starts = starts(bell, &deps, 5_000 * 60 * SECOND, |_| SECOND).await;
+    assert!((4_900..=5_100).contains(&starts.len()), "{}", starts.len());
+    let (mut shortest, mut longest) = (Duration::MAX, Duration::ZERO);
+    for pair in starts.windows(2) {
+        shortest = shortest.min(pair[1] - pair[0]);
+        longest = longest.max(pair[1] - pair[0]);
+    }
+    // The runtime's timer counts whole milliseconds.
+    assert!(shortest >= Duration::from_millis(47_999), "{shortest:?}");
+    assert!(longest <= Duration::from_millis(72_002), "{longest:?}");
+    assert!(longest - shortest > 20 * SECOND, "the jitter must show");
+    assert!(finished(&journal) >= starts.len() - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_probe_delays_what_follows_and_nothing_is_made_up_for() {
+    let (deps, _) = deps(None);
+    let bell = Bell::every(10 * SECOND, 0.0);
+    let takes = |n| if n <= 3 { 35 * SECOND } else { SECOND };
+    let starts = starts(bell, &deps, 300 * SECOND, takes).await;
+    let gaps: Vec<u64> = starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert_eq!(gaps[..3], [35, 35, 35]);
+    assert!(gaps[3..].iter().all(|gap| *gap == 10), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_during_a_probe_is_refused_and_counted() {
+    let (deps, journal) = deps(None);
+    let (ring, rings) = watch::channel(Ring::default());
+    let bell = Bell::Cron { rings, jitter: 0.0, heard: 0, stagger: Duration::ZERO };
+    let ringing = async {
+        for _ in 0..10 {
+            sleep(10 * SECOND).await;
+            ring.send_modify(|ring| ring.count += 1);
+        }
+        sleep(1_000 * SECOND).await;
+    };
+    // Each probe swallows the two rings that come while it runs.
+    let probing = starts(bell, &deps, 500 * SECOND, |_| 25 * SECOND);
+    let (_, starts) = tokio::join!(ringing, probing);
+    assert_eq!(starts.len(), 4);
+    assert_eq!(skips(&journal, SkipReason::Overlap), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_ends_when_its_cron_bell_is_gone() {
+    let (deps, _) = deps(None);
+    let (ring, rings) = watch::channel(Ring::default());
+    let bell = Bell::Cron { rings, jitter: 0.0, heard: 0, stagger: Duration::ZERO };
+    drop(ring);
+    rounds(&spec("m", None), bell, &deps, || async { report(1) }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_is_hard_and_new_every_utc_day() {
+    let price = Price { input_usd_per_mtok: 0.0, output_usd_per_mtok: 100_000.0 };
+    let spec = spec("m", Some(price));
+    let (deps, journal) = deps(Some(1.0));
+    let bell = Bell::every(3_600 * SECOND, 0.0);
+    let mut probes = 0;
+    let probe_now = || {
+        probes += 1;
+        async { report(1) }
+    };
+    // A tenth of a dollar each: ten fit into a day, whose clock stands still here.
+    let one_day = timeout(24 * 3_600 * SECOND, rounds(&spec, bell, &deps, probe_now));
+    assert!(one_day.await.is_err());
+    assert!((9..=10).contains(&probes), "{probes}");
+    assert!(deps.budget.spent_usd(deps.clock.now()) <= 1.0);
+    assert!(skips(&journal, SkipReason::Budget) >= 13);
+
+    deps.clock.advance(24 * 3_600 * SECOND);
+    let before = finished(&journal);
+    let bell = Bell::every(3_600 * SECOND, 0.0);
+    let next_day = rounds(&spec, bell, &deps, || async { report(1) });
+    assert!(timeout(2 * 3_600 * SECOND, next_day).await.is_err());
+    assert!(finished(&journal) > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_clients_report_is_not_probed() {
+    let (mut deps, journal) = deps(None);
+    deps.clients_report = Arc::new(|target| target.model.as_str() == "claude-haiku-4-5");
+    let starts = starts(Bell::every(SECOND, 0.2), &deps, 60 * SECOND, |_| SECOND).await;
+    assert!(starts.is_empty());
+    assert!(skips(&journal, SkipReason::ClientsReport) > 30);
+    // The time of the next run advances all the same.
+    let scheduled: Vec<_> = journal
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|event| matches!(event, ProbeEvent::Scheduled { next_run: Some(_), .. }))
+        .map(|_| ())
+        .collect();
+    assert!(scheduled.len() > 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_in_flight_are_bounded_over_all_targets() {
+    let (mut deps, journal) = deps(None);
+    deps.in_flight = Arc::new(Semaphore::new(3));
+    let (now, most) = (&Mutex::new(0_usize), &Mutex::new(0_usize));
+    let specs: Vec<_> = (0..40).map(|n| spec(&format!("m{n}"), None)).collect();
+    let loops = specs.iter().map(|spec| {
+        rounds(spec, Bell::every(10 * SECOND, 0.2), &deps, move || async move {
+            let in_flight = {
+                let mut now = now.lock().unwrap();
+                *now += 1;
+                *now
+            };
+            {
+                let mut most = most.lock().unwrap();
+                *most = in_flight.max(*most);
+            }
+            sleep(5 * SECOND).await;
+            *now.lock().unwrap() -= 1;
+            report(1)
+        })
+    });
+    let all = futures_util::future::join_all(loops);
+    assert!(timeout(600 * SECOND, all).await.is_err());
+    assert_eq!(*most.lock().unwrap(), 3);
+    assert!(finished(&journal) > 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_probes_do_not_leave_together() {
+    let bell = Bell::every(60 * SECOND, 0.2);
+    let mut delays: Vec<_> = (0..30)
+        .map(|n| Target::parse(&format!("anthropic/m{n}")).unwrap())
+        .map(|target| start_delay(&target, &bell))
+        .collect();
+    delays.sort();
+    assert!(delays.iter().all(|delay| *delay <= START_SPREAD_MAX));
+    delays.dedup_by_key(|delay| delay.as_millis());
+    assert_eq!(delays.len(), 30);
+    assert!(delays[29] - delays[0] > 7 * SECOND);
+}

@@ -1,0 +1,113 @@
+//! A fate: what becomes of one request, with its status and its times.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::dialect::{Dialect, Voice};
+use super::weather::{Kind, Weather};
+use crate::domain::outcome::{Attempt, Class, Outcome, Source};
+use crate::domain::target::Target;
+use crate::domain::time::Timestamp;
+
+/// A refusal is quicker than an answer: this share of the answer's time.
+const REFUSAL_SHARE: f64 = 0.1;
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fate {
+    /// How it ends.
+    pub kind: Kind,
+    /// What a right classifier calls it.
+    pub class: Class,
+    /// The HTTP status; `None` where the connection is cut before one.
+    pub code: Option<u16>,
+    /// From sending to the end of the answer.
+    pub duration: Duration,
+    /// From sending to the first content, where there is any.
+    pub time_to_first_token: Option<Duration>,
+    /// What the client is told to wait, if anything.
+    pub retry_after: Option<Duration>,
+}
+
+impl Fate {
+    /// The outcome that a client reports which sees this fate, `at` the time it ended.
+    pub fn outcome(&self, target: &Target, attempt: Attempt, at: Timestamp) -> Outcome {
+        Outcome {
+            attempt,
+            code: self.code,
+            duration: Some(self.duration),
+            time_to_first_token: self.time_to_first_token,
+            ..Outcome::new(target.clone(), Source::Client, at, self.class)
+        }
+    }
+
+    /// The error body in the provider's own words, for clients that report status and body.
+    pub fn error_body(&self, target: &Target) -> Option<String> {
+        let provider = target.provider.as_str();
+        let voice = Voice {
+            dialect: Dialect::of(provider),
+            provider,
+            model: target.model.as_str(),
+            request_id: "req_simulated",
+        };
+        if self.code == Some(200) {
+            return (self.class == Class::Overloaded).then(|| voice.overload_event().text);
+        }
+        voice.error(self.kind).map(|reply| reply.body)
+    }
+}
+
+/// The fate with its status and times, told by this target in this dialect.
+pub(super) fn timed(
+    kind: Kind,
+    (dialect, target): (Dialect, &Target),
+    weather: &Weather,
+    pace: f64,
+) -> Fate {
+    let (provider, model) = (target.provider.as_str(), target.model.as_str());
+    let voice = Voice { dialect, provider, model, request_id: "" };
+    let latency = weather.latency().mul_f64(pace);
+    let first = weather.time_to_first_token().mul_f64(pace).min(latency);
+    let (duration, time_to_first_token) = match kind {
+        Kind::Ok => (latency, Some(first)),
+        Kind::Slow => {
+            let share = first.as_secs_f64() / latency.as_secs_f64().max(f64::MIN_POSITIVE);
+            (weather.slow(), Some(weather.slow().mul_f64(share.min(1.0))))
+        }
+        // The stream breaks soon after its first content.
+        Kind::StreamOverloaded | Kind::StreamReset => {
+            let left = latency.saturating_sub(first);
+            (first + left.mul_f64(REFUSAL_SHARE), Some(first))
+        }
+        Kind::Overloaded
+        | Kind::RateLimited
+        | Kind::QuotaExhausted
+        | Kind::Billing
+        | Kind::Auth
+        | Kind::Unavailable
+        | Kind::ServerError
+        | Kind::Reset => (latency.mul_f64(REFUSAL_SHARE), None),
+    };
+    let code = match kind {
+        Kind::Reset => None,
+        Kind::Ok | Kind::Slow | Kind::StreamOverloaded | Kind::StreamReset => Some(200),
+        Kind::Overloaded
+        | Kind::RateLimited
+        | Kind::QuotaExhausted
+        | Kind::Billing
+        | Kind::Auth
+        | Kind::Unavailable
+        | Kind::ServerError => voice.error(kind).map(|reply| reply.code),
+    };
+    let retry_after = (kind == Kind::RateLimited).then(|| weather.retry_after());
+    Fate { kind, class: kind.class(), code, duration, time_to_first_token, retry_after }
+}
+
+/// How much longer or shorter than the median: log-normal with a spread of about 30 %.
+pub(super) fn pace(rng: &mut StdRng) -> f64 {
+    // Twelve uniform draws less six are close enough to a normal one.
+    let normal: f64 = (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+    (normal * 0.3).exp()
+}

@@ -1,0 +1,188 @@
+//! The health documents over HTTP: shapes, names, caching, errors.
+
+use serde_json::{Value, json};
+
+use crate::daemon;
+
+const CONFIG: &str = "
+providers:
+  openrouter:
+    models: [anthropic/claude-opus-4-7]
+  anthropic:
+    models: [claude-opus-4-7]
+    aliases: {my-deployment: claude-opus-4-7}
+";
+
+#[tokio::test]
+async fn a_configured_target_is_unknown_until_something_is_seen() {
+    let daemon = daemon::start(CONFIG).await;
+    let health = daemon.json("/v1/health").await;
+    assert_eq!(health["stale_after_s"], 10);
+    let providers: Vec<&Value> = health["providers"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        providers[0],
+        &json!({"provider": "anthropic", "state": "unknown", "targets": 1,
+                "overloaded_targets": 0})
+    );
+    let target = &health["targets"][0];
+    assert_eq!(target["reason"], "no_evidence");
+    assert_eq!(target["last_outcome_at"], Value::Null);
+    assert_eq!(target["windows"]["5m"]["overload_ratio"], Value::Null);
+    let keys: Vec<&String> = target.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "as_of",
+            "last_outcome_at",
+            "latency",
+            "model",
+            "provider",
+            "reason",
+            "signals",
+            "since",
+            "sources",
+            "stale",
+            "state",
+            "windows"
+        ]
+    );
+    let signal: Vec<&String> = target["signals"]["overload"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        signal,
+        [
+            "confidence",
+            "estimate",
+            "high",
+            "low",
+            "p_degraded",
+            "p_healthy",
+            "p_overloaded",
+            "state"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_target_is_found_by_every_name_it_has() {
+    let daemon = daemon::start(CONFIG).await;
+    for path in [
+        "anthropic/claude-opus-4-7",
+        "Anthropic/Claude-Opus-4-7",
+        "anthropic/claude-opus-4.7",
+        "anthropic/my-deployment",
+        "anthropic/claude-opus-4-7/",
+    ] {
+        let health = daemon.json(&format!("/v1/health/{path}")).await;
+        assert_eq!(health["model"], "claude-opus-4-7", "{path}");
+    }
+    let openrouter = daemon.json("/v1/health/openrouter").await;
+    let model = openrouter["targets"][0]["model"].as_str().unwrap();
+    for path in [
+        format!("openrouter/{model}"),
+        "openrouter/anthropic/claude-opus-4-7".to_owned(),
+        "openrouter/anthropic%2Fclaude-opus-4-7".to_owned(),
+    ] {
+        assert_eq!(daemon.json(&format!("/v1/health/{path}")).await["provider"], "openrouter");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_target_gets_a_helpful_404() {
+    let daemon = daemon::start(CONFIG).await;
+    for path in ["/v1/health/nobody", "/v1/health/anthropic/claude-nano", "/v1/health/%00/x"] {
+        let (status, body) = daemon.get(path).await;
+        assert_eq!(status, 404, "{path}");
+        let error: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(error["error"]["code"], "unknown_target");
+        let remedy = error["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("anthropic/claude-opus-4-7"), "{remedy}");
+    }
+    let (status, body) = daemon.get("/v2/nothing").await;
+    assert_eq!((status, body.contains("unknown_path")), (404, true));
+    let answer = daemon.send(daemon.request(reqwest::Method::DELETE, "/v1/health")).await;
+    assert_eq!((answer.status, answer.body.contains("wrong_method")), (405, true));
+}
+
+#[tokio::test]
+async fn a_quiet_system_answers_304_and_news_changes_the_tag() {
+    let daemon = daemon::start(CONFIG).await;
+    let get = |tag: String| {
+        let request = daemon.request(reqwest::Method::GET, "/v1/health/anthropic");
+        daemon.send(request.header("if-none-match", tag))
+    };
+    let first = get(String::new()).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("cache-control"), "public, max-age=1");
+    assert_eq!(first.header("content-type"), "application/json");
+    let tag = first.header("etag").to_owned();
+    let generated = first.json()["generated_at"].clone();
+    // The tag outlives the snapshot it was made from: a later one says the same.
+    loop {
+        let body = daemon.json("/v1/health/anthropic").await;
+        if body["generated_at"] != generated {
+            break;
+        }
+    }
+    let again = get(tag.clone()).await;
+    assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag.as_str()));
+    assert_eq!(get(format!("\"other\", {tag}")).await.status, 304);
+    daemon.report(r#"{"provider":"anthropic","model":"claude-opus-4-7","status":529}"#).await;
+    daemon
+        .target_when("anthropic/claude-opus-4-7", "the report", |health| {
+            health["windows"]["5m"]["overloaded"] == 1
+        })
+        .await;
+    let news = get(tag.clone()).await;
+    assert_eq!(news.status, 200);
+    assert_ne!(news.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn hours_are_filtered_and_bad_parameters_are_named() {
+    let daemon = daemon::start(CONFIG).await;
+    let hour_ago = r#""provider":"anthropic","model":"claude-opus-4-7","n":5"#;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let late = now - 3 * 3_600;
+    daemon
+        .report(format!(
+            "[{{{hour_ago},\"status\":529,\"ts\":{late}}},{{{hour_ago},\"status\":200}}]"
+        ))
+        .await;
+    daemon
+        .target_when("anthropic/claude-opus-4-7", "both reports", |health| {
+            health["windows"]["24h"]["attempts"] == 10
+        })
+        .await;
+    let all = daemon.json("/v1/hours").await;
+    assert_eq!(all["hours"].as_array().unwrap().len(), 2);
+    let late_row = &all["hours"][0];
+    assert_eq!(late_row["overloaded"], 5);
+    assert_eq!(late_row["overload_ratio"], 1.0);
+    assert_eq!(late_row["outage_ratio"], Value::Null);
+    let keys: Vec<&String> = late_row.as_object().unwrap().keys().collect();
+    assert_eq!(keys.len(), 11);
+    let recent = daemon.json(&format!("/v1/hours?from={}", now - 3_600)).await;
+    assert_eq!(recent["hours"].as_array().unwrap().len(), 1);
+    let past = daemon.json(&format!("/v1/hours?to={}", now - 2 * 3_600)).await;
+    assert_eq!(past["hours"].as_array().unwrap().len(), 1);
+    assert_eq!(daemon.json("/v1/hours?provider=openrouter").await["hours"], json!([]));
+    for (query, text) in [("from=yesterday", "from: expected"), ("since=1", "unknown field")] {
+        let (status, body) = daemon.get(&format!("/v1/hours?{query}")).await;
+        assert_eq!(status, 400);
+        assert!(body.contains(text), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_landing_page_escapes_what_clients_name() {
+    let daemon = daemon::start("").await;
+    daemon.report(r#"{"provider":"p","model":"<script>alert(1)</script>","status":200}"#).await;
+    daemon
+        .target_when("p/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "the report", |health| {
+            health["windows"]["5m"]["attempts"] == 1
+        })
+        .await;
+    let answer = daemon.send(daemon.request(reqwest::Method::GET, "/")).await;
+    assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+    assert!(!answer.body.contains("<script"), "{}", answer.body);
+}
