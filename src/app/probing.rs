@@ -33,10 +33,7 @@ pub(super) struct Probing {
 
 impl Probing {
     /// Starts a loop for every probed target.
-    pub(super) async fn start(
-        parts: &Parts,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn start(parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let stop = shutdown.child_token();
         let mut tasks = JoinSet::new();
         let config = parts.config.load_full();
