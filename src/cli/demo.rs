@@ -122,7 +122,7 @@ fn config(targets: &[(Target, f64)], simulator: &str) -> anyhow::Result<Config> 
         models.push(target.model.as_str());
         *busy |= *requests_per_second > 0.0;
     }
-    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, budget: {{usd_per_day: 1}}}}\n");
+    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, when_clients_report: always}}\n");
     yaml.push_str("providers:\n");
     for (provider, (models, busy)) in providers {
         let path = if provider == "anthropic" { "" } else { "/v1" };
