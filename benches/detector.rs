@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use brownout::cli::replay::{Complaints, Settings, replay};
 use brownout::domain::bounds::Bounds;
 use brownout::domain::detect::{Filter, Grid};
+use brownout::ground::config::Config;
+use brownout::ground::names::Names;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 
@@ -155,6 +157,7 @@ fn replays() {
     println!("  floor: inflate and parse   {:>6.0} ms", floor.as_secs_f64() * 1e3);
     for (what, probabilities) in [("states", None), ("probabilities each 60 s", Some(60))] {
         let settings = Settings {
+            names: Names::new(&Config::default()),
             grid: Grid::new(Bounds::OVERLOAD),
             probabilities: probabilities.and_then(NonZeroU32::new),
         };

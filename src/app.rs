@@ -224,17 +224,19 @@ async fn keep_configured(
     mut reloads: mpsc::Receiver<ReloadRequest>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut probing = Probing::start(&parts, &shutdown)?;
+    let mut probing = Probing::start(&parts, &shutdown).await?;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             request = reloads.recv() => {
                 let Some(request) = request else { break };
-                let result = parts.reload().map_err(|problems| problems.to_string());
+                let reloading = parts.clone();
+                let reloaded = tokio::task::spawn_blocking(move || reloading.reload()).await?;
+                let result = reloaded.map_err(|problems| problems.to_string());
                 match &result {
                     Ok(()) => {
                         probing.stop().await;
-                        probing = Probing::start(&parts, &shutdown)?;
+                        probing = Probing::start(&parts, &shutdown).await?;
                         tracing::info!("configuration reloaded");
                     }
                     Err(problems) => {

@@ -33,14 +33,16 @@ pub(super) struct Probing {
 
 impl Probing {
     /// Starts a loop for every probed target.
-    pub(super) fn start(parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+    pub(super) async fn start(parts: &Parts, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let stop = shutdown.child_token();
         let mut tasks = JoinSet::new();
         let config = parts.config.load_full();
         let Some(timetable) = Timetable::new(&config.probes).context("probes.cron")? else {
             return Ok(Self { tasks, stop });
         };
-        let plan = schedule::plan(&config);
+        // Keys are read from files and commands, which may take their time.
+        let planned = Arc::clone(&config);
+        let plan = tokio::task::spawn_blocking(move || schedule::plan(&planned)).await?;
         for (target, refusal) in plan.refused {
             let why = format!("{:#}", anyhow::Error::from(refusal));
             tracing::warn!(%target, "not probed: {why}");

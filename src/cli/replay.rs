@@ -18,9 +18,10 @@ use anyhow::Context;
 
 use crate::domain::bounds::Bounds;
 use crate::domain::detect::Grid;
+use crate::ground::config::Config;
+use crate::ground::names::Names;
 
 mod line;
-mod native;
 mod play;
 mod recording;
 mod source;
@@ -51,6 +52,8 @@ pub struct Args {
 pub struct Settings {
     /// The overload signal's grid.
     pub grid: Grid,
+    /// How the names in native outcomes are read.
+    pub names: Names,
     /// Seconds between lines of probabilities, if they are wanted.
     pub probabilities: Option<NonZeroU32>,
 }
@@ -63,6 +66,7 @@ pub struct Settings {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         grid: Grid::new(args.thresholds.unwrap_or(Bounds::OVERLOAD)),
+        names: Names::new(&Config::default()),
         probabilities: args.probabilities,
     };
     let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files };
@@ -140,7 +144,9 @@ pub fn replay(
         let entered = match lines.next() {
             Ok(Line::End) => break,
             Ok(Line::Text(text)) if text.trim_ascii().is_empty() => Ok(()),
-            Ok(Line::Text(text)) => line::read(text).and_then(|entry| recording.add(&entry)),
+            Ok(Line::Text(text)) => {
+                line::read(text, &settings.names).and_then(|entry| recording.add(&entry))
+            }
             Ok(Line::TooLong) => Err(LineError::TooLong),
             Err(error) => {
                 complaints.add(

@@ -14,6 +14,7 @@
 
 mod decide;
 mod embedded;
+mod errors;
 mod evidence;
 mod family;
 mod finish;

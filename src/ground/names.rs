@@ -14,6 +14,7 @@ use std::sync::{PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::domain::model_name::canonical;
 use crate::domain::target::{Model, NameError, OTHER, Provider, Target};
 
 use super::catalog::{self, host_matches};
@@ -75,13 +76,13 @@ pub enum ResolveError {
     Nobody,
     /// The provider's name cannot be a label.
     #[error("provider {0}")]
-    Provider(#[source] NameError),
+    Provider(NameError),
     /// The host cannot be one.
     #[error("host {0}")]
-    Host(#[source] NameError),
+    Host(NameError),
     /// The model's name cannot be a label.
     #[error("model {0}")]
-    Model(#[source] NameError),
+    Model(NameError),
 }
 
 /// The canonical name of a model, checked to be a label.
@@ -93,11 +94,6 @@ pub fn model(raw: &str) -> Result<Model, NameError> {
         return Err(NameError::TooLong);
     }
     Model::new(&canonical(raw))
-}
-
-/// Stands in for `domain::model_name::canonical` until that is there.
-fn canonical(raw: &str) -> String {
-    raw.trim().to_lowercase()
 }
 
 impl Names {
@@ -335,3 +331,6 @@ fn without_port(host: &str) -> &str {
         _ => host,
     }
 }
+
+#[cfg(test)]
+mod tests;

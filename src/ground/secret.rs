@@ -222,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_read_from_the_environment() {
+        // Set by cargo for every test, so that none has to change the environment.
+        let secret = SecretSource::Env("CARGO_MANIFEST_DIR".to_owned()).read().unwrap();
+        assert_eq!(secret.expose(), env!("CARGO_MANIFEST_DIR"));
+    }
+
+    #[test]
     fn a_command_is_run_without_a_shell() {
         let secret = command(&["printf", "%s\\n", "$HOME"]).read().unwrap();
         assert_eq!(secret.expose(), "$HOME");

@@ -211,7 +211,9 @@ impl ProbeReport {
     /// where the provider refused it, and the bound where a bill may have begun.
     pub fn charge_usd(&self, spec: &ProbeSpec) -> f64 {
         if let Some(cost) = self.usage.cost_usd(spec.price.as_ref().unwrap_or(&PRICE_ASSUMED)) {
-            return cost;
+            // An answer that was cut may have told only the beginning of its bill.
+            let complete = self.class == Class::Ok;
+            return if complete { cost } else { cost.max(spec.cost_bound_usd()) };
         }
         let refused = self.http_status.is_some_and(|status| status >= 300);
         let never_sent = self.http_status.is_none() && self.class == Class::Network;

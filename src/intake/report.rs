@@ -99,6 +99,27 @@ impl RejectReason {
     }
 }
 
+/// An outcome from a recording.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The outcome, at the epoch where the record does not tell when.
+    pub outcome: Outcome,
+    /// Whether the record tells when.
+    pub dated: bool,
+}
+
+/// Reads one recorded outcome of whatever age: what was reported once, or would have been.
+///
+/// # Errors
+/// What is wrong with the record, naming the field.
+pub fn recorded(record: &[u8], names: &Names) -> Result<Recorded, String> {
+    let record = Record::parse(record).map_err(|refusal| refusal.error)?;
+    let at = record.time().map_err(|refusal| refusal.error)?;
+    let classified = record.outcome_at(names, at.unwrap_or_default());
+    let outcome = classified.map_err(|refusal| refusal.error)?.outcome;
+    Ok(Recorded { outcome, dated: at.is_some() })
+}
+
 impl fmt::Debug for Reports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reports").finish_non_exhaustive()

@@ -97,6 +97,12 @@ async fn every_fate_has_its_class() {
             Class::Other,
             Some(200),
         ),
+        (
+            "a CDN's page, whatever its status",
+            response("529 Overloaded", "content-type: text/html\r\n", page),
+            Class::Unavailable,
+            Some(529),
+        ),
         ("empty answer", stream(&[START, STOP]), Class::Ok, Some(200)),
         (
             "error whose body never comes",

@@ -10,9 +10,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::native;
 use crate::domain::outcome::{Attempt, Class, Signal};
 use crate::domain::target::NameError;
+use crate::ground::names::Names;
+use crate::intake::report;
 
 /// Most characters of a reader's message that are passed on: it may quote the line.
 const MESSAGE_CHARS_MAX: usize = 120;
@@ -22,6 +23,8 @@ const MESSAGE_CHARS_MAX: usize = 120;
 pub(super) enum LineError {
     #[error("not an object of the expected fields: {0}")]
     Json(String),
+    #[error("{0}")]
+    Outcome(String),
     #[error("is longer than 1 MiB")]
     TooLong,
     #[error("{0} is missing")]
@@ -70,11 +73,11 @@ pub(super) struct Entry<'a> {
 
 /// A string that borrows where it can, also inside an `Option`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The fields of both forms; all others are ignored.
 #[derive(Debug, Deserialize)]
-pub(super) struct Fields<'a> {
+struct Fields<'a> {
     // A trace line.
     t: Option<f64>,
     #[serde(borrow)]
@@ -86,31 +89,17 @@ pub(super) struct Fields<'a> {
     a: Option<u32>,
     // Both.
     n: Option<u64>,
-    // A native outcome.
+    // What tells a native outcome from a trace line.
     #[serde(borrow)]
-    pub(super) ts: Option<&'a RawValue>,
+    provider: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) provider: Option<Text<'a>>,
+    host: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) host: Option<Text<'a>>,
-    #[serde(borrow)]
-    model: Option<Text<'a>>,
-    pub(super) status: Option<u16>,
-    #[serde(borrow)]
-    pub(super) error: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) class: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) error_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) error_code: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) phase: Option<Text<'a>>,
-    attempt: Option<u32>,
+    model: Option<&'a RawValue>,
 }
 
 /// Reads one line.
-pub(super) fn read(line: &[u8]) -> Result<Entry<'_>, LineError> {
+pub(super) fn read<'a>(line: &'a [u8], names: &Names) -> Result<Entry<'a>, LineError> {
     let line = line.trim_ascii();
     if line.first() != Some(&b'{') {
         // An array would otherwise be taken for the fields in their order.
@@ -119,7 +108,7 @@ pub(super) fn read(line: &[u8]) -> Result<Entry<'_>, LineError> {
     let fields: Fields<'_> =
         serde_json::from_slice(line).map_err(|error| LineError::Json(told(&error)))?;
     let native = fields.provider.is_some() || fields.host.is_some() || fields.model.is_some();
-    if native { read_outcome(fields) } else { read_trace(fields) }
+    if native { read_outcome(line, names) } else { read_trace(fields) }
 }
 
 fn read_trace(fields: Fields<'_>) -> Result<Entry<'_>, LineError> {
@@ -144,20 +133,15 @@ fn read_trace(fields: Fields<'_>) -> Result<Entry<'_>, LineError> {
     })
 }
 
-fn read_outcome(fields: Fields<'_>) -> Result<Entry<'_>, LineError> {
-    let class = native::class(&fields)?;
-    let second = fields.ts.map(native::second).transpose()?;
-    let attempt = Attempt::from_number(fields.attempt.unwrap_or(1));
-    let (n, failures) = counted(class, attempt, fields.n.unwrap_or(1));
+fn read_outcome<'a>(line: &[u8], names: &Names) -> Result<Entry<'a>, LineError> {
+    let recorded = report::recorded(line, names).map_err(LineError::Outcome)?;
+    let outcome = recorded.outcome;
+    let (n, failures) = counted(outcome.class, outcome.attempt, u64::from(outcome.count));
     Ok(Entry {
         form: Form::Outcome,
-        second,
-        provider: fields
-            .provider
-            .or(fields.host)
-            .ok_or(LineError::Missing("provider (or host)"))?
-            .0,
-        model: fields.model.ok_or(LineError::Missing("model"))?.0,
+        second: recorded.dated.then(|| outcome.at.secs()),
+        provider: Cow::Owned(outcome.target.provider.as_str().to_owned()),
+        model: Cow::Owned(outcome.target.model.as_str().to_owned()),
         n,
         failures,
     })
@@ -174,7 +158,7 @@ fn counted(class: Class, attempt: Attempt, count: u64) -> (u64, u64) {
 }
 
 /// The second that a moment lies in.
-pub(super) fn whole_second(field: &'static str, seconds: f64) -> Result<u64, LineError> {
+fn whole_second(field: &'static str, seconds: f64) -> Result<u64, LineError> {
     if seconds.is_finite() && (0.0..=f64::from(u32::MAX)).contains(&seconds) {
         Ok(seconds as u64)
     } else {
@@ -183,7 +167,7 @@ pub(super) fn whole_second(field: &'static str, seconds: f64) -> Result<u64, Lin
 }
 
 /// An error about a field's value, which may be long and is cut.
-pub(super) fn value(field: &'static str, value: &str, expected: &'static str) -> LineError {
+fn value(field: &'static str, value: &str, expected: &'static str) -> LineError {
     LineError::Value { field, value: value.chars().take(40).collect(), expected }
 }
 

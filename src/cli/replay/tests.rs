@@ -5,6 +5,7 @@ use super::*;
 /// Replays text; gives the output and the complaints without their common beginning.
 fn replayed(name: &str, input: impl AsRef<[u8]>, probabilities: Option<u32>) -> (String, String) {
     let settings = Settings {
+        names: Names::new(&Config::default()),
         grid: Grid::new(Bounds::OVERLOAD),
         probabilities: probabilities.and_then(NonZeroU32::new),
     };
@@ -121,9 +122,9 @@ fn native_outcomes_are_understood() {
     for outcome in [
         r#""ts":1795474397.231846,"provider":"a","status":529"#,
         r#""ts":"2026-11-23T22:53:17.2Z","provider":"a","status":529"#,
-        r#""ts":"2026-11-23T23:53:17+01:00","host":"A","status":529"#,
-        r#""ts":1795474397,"host":"a","class":"overloaded""#,
-        r#""ts":1795474397,"host":"a","status":200,"error_type":"overloaded_error""#,
+        r#""ts":"2026-11-23T23:53:17+01:00","provider":"A","status":529"#,
+        r#""ts":1795474397,"provider":"a","class":"overloaded""#,
+        r#""ts":1795474397,"provider":"a","status":200,"error_type":"overloaded_error""#,
     ] {
         let line = format!(r#"{{{outcome},"phase":"stream","model":"claude-opus-4-7","n":9}}"#);
         let expected = [change(1_795_474_397, "claude-opus-4-7", "overloaded")];
@@ -169,15 +170,21 @@ fn a_bad_line_is_named_and_left_out() {
             r#"{"provider":"a","model":"m","status":200}"#,
             "is a native outcome, but the file began with the other form",
         ),
-        (r#"{"provider":"a","model":"m"}"#, "one of status, error, class is missing"),
-        (r#"{"model":"m","status":200}"#, "provider (or host) is missing"),
-        (r#"{"provider":"a","status":200}"#, "model is missing"),
-        (r#"{"provider":"a","model":"m","status":700}"#, r#"status is "700", expected"#),
+        (r#"{"provider":"a","model":"m"}"#, "status, error or class: required, but missing"),
+        (r#"{"model":"m","status":200}"#, "provider or host: required, but missing"),
+        (r#"{"provider":"a","status":200}"#, "model: required, but missing"),
+        (
+            r#"{"provider":"a","model":"m","status":700}"#,
+            "status: expected an integer from 100 to 599",
+        ),
         (
             r#"{"provider":"a","model":"m","status":200,"ts":"noon"}"#,
-            r#"ts is "\"noon\"", expected epoch seconds or an RFC 3339 time"#,
+            "ts: expected seconds since 1970 or an RFC 3339 time",
         ),
-        (r#"{"provider":"a","model":"m","class":"green"}"#, r#"class is "green", expected"#),
+        (
+            r#"{"provider":"a","model":"m","class":"green"}"#,
+            "class: expected one of ok, overloaded",
+        ),
         (&long, "is longer than 1 MiB"),
     ] {
         let good = r#"{"t":3,"p":"a","m":"m","c":"529","n":9}"#;

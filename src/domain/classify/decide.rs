@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use crate::domain::outcome::Class;
 
-use super::evidence::{self, Evidence, Extra};
+use super::evidence::{Evidence, Extra};
 use super::family::Family;
 use super::finish::{self, Finish};
 use super::frames::{self, Frame, Frames};
 use super::judge::{Scene, judge};
 use super::transport::{Transport, parse_report_error};
-use super::{MatchedBy, PARSED_BYTES_MAX, Verdict, embedded, intermediary, prose, status, tokens};
+use super::{
+    MatchedBy, PARSED_BYTES_MAX, Verdict, embedded, errors, intermediary, prose, status, tokens,
+};
 
 /// Of a long stream this much is read at its head, in bytes; the rest of the allowance at its
 /// tail, where the error or the terminal event is.
@@ -231,8 +233,8 @@ fn errors_in<'a>(content: &'a Content, case: &Case<'_>) -> Vec<Evidence<'a>> {
             .flat_map(|value| {
                 let is_success = matches!(case.status, Some(100..=299));
                 let lenient =
-                    is_failure || (!evidence::is_answer(value) && (case.reported || !is_success));
-                evidence::find(value, lenient)
+                    is_failure || (!errors::is_answer(value) && (case.reported || !is_success));
+                errors::find(value, lenient)
             })
             .map(Evidence::of)
             .collect(),
@@ -241,19 +243,19 @@ fn errors_in<'a>(content: &'a Content, case: &Case<'_>) -> Vec<Evidence<'a>> {
 }
 
 fn errors_of_frame(frame: &Frame) -> Vec<Evidence<'_>> {
-    let is_announced = frame.exception.is_some() || evidence::is_error_type(&frame.event);
-    let mut errors: Vec<_> = match &frame.value {
-        Some(value) => evidence::find(value, is_announced).into_iter().map(Evidence::of).collect(),
+    let is_announced = frame.exception.is_some() || errors::is_error_type(&frame.event);
+    let mut found: Vec<_> = match &frame.value {
+        Some(value) => errors::find(value, is_announced).into_iter().map(Evidence::of).collect(),
         None if is_announced => vec![Evidence::of_text(&frame.text)],
         None => Vec::new(),
     };
-    for error in &mut errors {
+    for error in &mut found {
         if let Some(name) = &frame.exception {
             error.push(Cow::Borrowed(name));
         }
         error.code = error.code.or(frame.status.filter(|status| *status >= 400));
     }
-    errors
+    found
 }
 
 /// The text of a body, its head if it is long.

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{embedded, evidence};
+use super::{embedded, errors};
 
 /// Most lines tried as the start of undecorated JSON that turn out not to be.
 const FALSE_STARTS_MAX: usize = 64;
@@ -243,7 +243,7 @@ impl Pending {
     }
 
     fn frame(self) -> Frame {
-        let is_named = evidence::is_error_type(&self.message_type);
+        let is_named = errors::is_error_type(&self.message_type);
         if is_named || self.is_exception {
             Frame { exception: Some(self.name), text: self.message, ..Frame::default() }
         } else {

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::domain::outcome::Class;
 
-use super::evidence::{self, Evidence, Upstream};
+use super::evidence::{Evidence, Upstream};
 use super::family::Family;
-use super::{MatchedBy, Verdict, message, prose, status, tokens};
+use super::{MatchedBy, Verdict, errors, message, prose, status, tokens};
 
 /// Deepest upstream in an upstream.
 const DEPTH_MAX: usize = 3;
@@ -147,7 +147,7 @@ fn by_upstream(
 fn quoted_class(value: &Value, family: Family, scene: Scene, depth: usize) -> Option<Class> {
     let family = if family == Family::General { scene.family } else { family };
     let scene = Scene { family, ..scene };
-    evidence::find(value, true)
+    errors::find(value, true)
         .into_iter()
         .filter_map(|found| judge_inner(&Evidence::of(found), scene, depth))
         .max_by_key(|class| tokens::rank(*class))

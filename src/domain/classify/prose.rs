@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use super::embedded;
-use super::evidence::{self, Evidence};
+use super::errors;
+use super::evidence::Evidence;
 use super::family::Family;
 use super::message;
 use super::transport::Transport;
@@ -34,7 +35,7 @@ fn exception_name(text: &str) -> Option<&str> {
     if let Some(rest) = head.strip_prefix("An error occurred (") {
         return rest.split(')').next();
     }
-    let name = head.split_once(':').map_or(head, |(name, _)| name);
+    let (name, _) = head.split_once(':')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
     let is_word = !name.is_empty() && name.chars().all(is_name);
     is_word.then(|| name.rsplit('.').next().unwrap_or(name))
@@ -69,15 +70,15 @@ pub(super) fn transport(text: &str) -> Option<Transport> {
 pub(super) fn quoted(text: &str) -> Option<serde_json::Value> {
     embedded::find(text, |value| {
         let has = |key| value.get(key).is_some();
-        ["error", "message", "code", "type"].into_iter().any(has)
-            || !evidence::find(value, false).is_empty()
+        ["error", "message", "code", "type", "__type"].into_iter().any(has)
+            || !errors::find(value, false).is_empty()
     })
 }
 
 /// Whether a message is known to quote an upstream, whatever the status.
 pub(super) fn is_wrapper(text: &str) -> bool {
-    let head = message::cut(text, 16).to_ascii_lowercase();
-    head.starts_with("litellm.") || head.starts_with("error code: ")
+    let head = message::cut(text.trim_start(), 16).to_ascii_lowercase();
+    ["litellm.", "error code: ", "{"].iter().any(|start| head.starts_with(start))
 }
 
 /// Whose error LiteLLM quotes: `litellm.RateLimitError: BedrockException - …`.

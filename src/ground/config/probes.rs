@@ -137,6 +137,10 @@ fn timeouts(section: &Section<'_>, probes: &mut ProbesConfig, problems: &mut Pro
 }
 
 fn budget(field: &Field<'_>, problems: &mut Problems) -> Option<f64> {
+    if field.is_scalar() {
+        field.wrong(problems, "says no currency and period, write {usd_per_day: 0.50}");
+        return None;
+    }
     let section = field.section(&["usd_per_day"], problems)?;
     let Some(field) = section.get("usd_per_day") else {
         section.field().wrong(problems, "has no usd_per_day, write {usd_per_day: 0.50}");

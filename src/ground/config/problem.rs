@@ -130,11 +130,18 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The user's text, escaped and cut short.
 pub(super) fn shortened(text: &str) -> String {
-    let mut out: String = text.chars().take(QUOTED_CHARS_MAX).collect();
-    if out.len() < text.len() {
-        out.push('…');
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == QUOTED_CHARS_MAX {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\'' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
     }
-    out.escape_debug().to_string()
+    out
 }
 
 /// `, did you mean "…"?` if one of the names is near, else `, expected one of …`.

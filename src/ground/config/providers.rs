@@ -40,8 +40,12 @@ pub(super) fn providers(
     let mut hosts = BTreeMap::new();
     for (key, field) in field.entries(PROVIDERS_MAX, problems).unwrap_or_default() {
         let mut wrong = |message: String| problems.push(&field.path, Some(key.place), message);
-        let name = match Provider::new(&key.name) {
+        let mut name = match Provider::new(&key.name) {
             Ok(name) => name,
+            Err(_) if key.name.contains('/') => {
+                wrong("a provider's name has no slash, remove it".to_owned());
+                continue;
+            }
             Err(error) => {
                 wrong(format!("the provider's name {error}"));
                 continue;
@@ -50,6 +54,8 @@ pub(super) fn providers(
         let other_name = |known: &&Known| known.synonyms.contains(&name.as_str());
         if let Some(known) = catalog::PROVIDERS.iter().find(other_name) {
             wrong(format!("is another name of \"{}\", write that", known.name));
+            // So that the rest is judged by what is known of it.
+            name = Provider::new(known.name).unwrap_or(name);
         }
         if name.as_str() == OTHER {
             wrong("is the name for what belongs to no provider, choose another".to_owned());

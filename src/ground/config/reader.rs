@@ -50,7 +50,7 @@ impl<'a> Field<'a> {
         match &self.node.value {
             Value::Plain(text) | Value::Quoted(text) if !text.is_empty() => Some(text),
             Value::Plain(_) | Value::Quoted(_) | Value::Null => {
-                self.wrong(problems, format!("is empty, expected {expected}, or remove the key"));
+                self.wrong(problems, format!("is empty, expected {expected}, or remove it"));
                 None
             }
             Value::List(_) => {
@@ -345,7 +345,9 @@ mod tests {
     fn request_bodies_become_json_by_the_core_schema() {
         let text = "{a: 1, b: 1.5, c: true, d: \"1\", e: [x, null], f: 1e999}";
         let json = check(text, |field, _| Some(field.json())).unwrap();
-        let expected = serde_json::json!({"a": 1, "b": 1.5, "c": true, "d": "1", "e": ["x", null], "f": "1e999"});
+        let expected = serde_json::json!(
+            {"a": 1, "b": 1.5, "c": true, "d": "1", "e": ["x", null], "f": "1e999"}
+        );
         assert_eq!(json, expected);
     }
 }

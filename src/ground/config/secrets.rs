@@ -10,6 +10,11 @@ use super::reader::{Field, Section};
 /// Most words of a command.
 const ARGUMENTS_MAX: usize = 64;
 
+/// Longest name of an environment variable, in bytes.
+const VARIABLE_BYTES_MAX: usize = 128;
+/// Shortest text in mixed case with digits that is taken for a key, in bytes.
+const RANDOM_BYTES_MIN: usize = 20;
+
 /// The ways to name a secret.
 const KEYS: [&str; 3] = ["env", "file", "command"];
 
@@ -35,7 +40,9 @@ pub(super) fn source_among(
     let is_known = |key: &str| KEYS.contains(&key) || others.contains(&key);
     if section.keys().any(|key| !is_known(key)) {
         let known = [others, &KEYS].concat().join(", ");
-        section.field().wrong(problems, format!("holds an unknown key, expected {known}"));
+        let message = format!("holds an unknown key, expected {known}; to name a secret, {HOW}");
+        section.field().wrong(problems, message);
+        return None;
     }
     let given: Vec<&str> = KEYS.into_iter().filter(|key| section.get(key).is_some()).collect();
     let [key] = given[..] else {
@@ -69,15 +76,23 @@ pub(super) fn resolve(source: &mut SecretSource, directory: &Path) {
 
 fn variable(field: &Field<'_>, problems: &mut Problems) -> Option<String> {
     let name = field.text("the name of an environment variable", problems)?;
-    let is_name = name.len() <= 128
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_name {
+    let has_stranger =
+        name.contains(|c: char| c.is_whitespace() || c.is_control() || "=$-{}".contains(c));
+    if name.len() > VARIABLE_BYTES_MAX || has_stranger || looks_random(name) {
         let message = "is not the name of an environment variable: write the name alone, without $";
         field.wrong(problems, message);
         return None;
     }
     Some(name.to_owned())
+}
+
+/// Whether this is a key where the name of one was asked for. Taken as a name, it would be
+/// repeated in the message that no such variable is set.
+fn looks_random(name: &str) -> bool {
+    name.len() >= RANDOM_BYTES_MIN
+        && name.contains(|c: char| c.is_ascii_lowercase())
+        && name.contains(|c: char| c.is_ascii_uppercase())
+        && name.contains(|c: char| c.is_ascii_digit())
 }
 
 fn command(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<String>> {

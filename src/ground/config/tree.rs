@@ -29,6 +29,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Nodes in it, itself included.
     size: usize,
+    /// Levels of nodes in it, itself included.
+    depth: usize,
 }
 
 /// What a node holds. Scalars stay text until a section says what they are to be.
@@ -130,7 +132,7 @@ impl Builder<'_> {
                     | ScalarStyle::Literal
                     | ScalarStyle::Folded => Value::Quoted(text.into_owned()),
                 };
-                self.complete(Node { place: at, value, size: 1 }, anchor)
+                self.complete(Node { place: at, value, size: 1, depth: 1 }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), at);
@@ -165,7 +167,7 @@ impl Builder<'_> {
         if self.open.last().is_some_and(|open| open.expects_key()) {
             return self.stop(at, "a key must be text".to_owned());
         }
-        let node = Node { place: at, value, size: 1 };
+        let node = Node { place: at, value, size: 1, depth: 1 };
         self.open.push(Open { node, anchor, key: None, lines: HashMap::new() });
         Step::More
     }
@@ -180,12 +182,18 @@ impl Builder<'_> {
             let message = format!("holds more than {NODES_MAX} values, aliases counted in full");
             return self.stop(node.place, message);
         }
+        // The parser limits what is written, but an alias may name something deep at a deep place.
+        if self.open.len() + node.depth > DEPTH_MAX {
+            let message = format!("is nested more than {DEPTH_MAX} levels deep");
+            return self.stop(node.place, message);
+        }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
         let at = self.path();
         let Some(open) = self.open.last_mut() else { return Step::Done(node) };
         open.node.size += node.size;
+        open.node.depth = open.node.depth.max(node.depth + 1);
         match &mut open.node.value {
             Value::List(items) => items.push(node),
             Value::Map(entries) => match open.key.take() {
@@ -327,7 +335,15 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused_not_followed() {
         for text in ["[".repeat(100_000), "- ".repeat(100_000), "a: {".repeat(100_000)] {
-            assert!(problems_of(&text).contains("is not YAML"), "{}", problems_of(&text));
+            let problems = problems_of(&text);
+            let refused = problems.contains("is not YAML") || problems.contains("levels deep");
+            assert!(refused, "{problems}");
         }
+        let mut ladder = "a0: &a0 [[[[[[[[x]]]]]]]]\n".to_owned();
+        for rung in 1..1_000 {
+            ladder.push_str(&format!("a{rung}: &a{rung} [[[[[[[[*a{}]]]]]]]]\n", rung - 1));
+        }
+        let problems = problems_of(&ladder);
+        assert!(problems.ends_with("is nested more than 32 levels deep"), "{problems}");
     }
 }

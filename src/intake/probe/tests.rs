@@ -153,12 +153,14 @@ fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
     for (status, transport, usage, charge) in [
         (Some(200), None, billed, 7.5e-5),
         (Some(200), Some(Transport::ResetMidStream), Usage::default(), bound),
+        (Some(200), Some(Transport::ResetMidStream), billed, bound),
         (Some(529), None, Usage::default(), 0.0),
         (Some(401), None, Usage::default(), 0.0),
         (None, Some(Transport::ReadTimeout), Usage::default(), bound),
         (None, Some(Transport::ConnectRefused), Usage::default(), 0.0),
     ] {
-        let stream = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_vec();
+        let whole = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        let stream = if transport.is_none() { whole.to_vec() } else { Vec::new() };
         let exchange = Exchange { status, transport, usage, stream, ..Exchange::default() };
         let found = judged(&exchange).charge_usd(&spec);
         assert!((found - charge).abs() < 1e-12, "{status:?} {transport:?}: {found}");

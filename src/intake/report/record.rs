@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::classify::{MatchedBy, Reported, Transport, classify_reported};
+use crate::domain::classify::{MatchedBy, Reported, classify_reported, parse_report_error};
 use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::target::NAME_BYTES_MAX;
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -112,10 +112,23 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Checks every field and makes the outcome.
+    /// Checks every field and makes the outcome of a fresh report.
     pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
+        let at = self.time()?.unwrap_or(now);
+        if now.since(at) > LATE_MAX {
+            let error = format!("ts: {at} is more than 24 hours ago");
+            return Err(Refusal::new(RejectReason::TooOld, error));
+        }
+        if at.since(now) > AHEAD_MAX {
+            let error = format!("ts: {at} is more than 60 seconds ahead of this server's clock");
+            return Err(Refusal::new(RejectReason::TooNew, error));
+        }
+        self.outcome_at(names, at)
+    }
+
+    /// Checks every field but the time and makes an outcome that ended at `at`.
+    pub(super) fn outcome_at(&self, names: &Names, at: Timestamp) -> Result<Classified, Refusal> {
         self.check_words()?;
-        let at = self.time(now)?;
         let provider = self.provider.text("provider", NAME_BYTES_MAX)?;
         let host = self.host.text("host", NAME_BYTES_MAX)?;
         if provider.is_none() && host.is_none() {
@@ -170,31 +183,21 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn time(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
-        let at = match &self.ts {
-            Scalar::Absent => return Ok(now),
-            Scalar::Text(text) => parse_rfc3339(text)
-                .ok_or_else(|| Refusal::field("ts", "seconds since 1970 or an RFC 3339 time"))?,
+    /// When the attempt ended, if the record tells.
+    pub(super) fn time(&self) -> Result<Option<Timestamp>, Refusal> {
+        let wrong = || Refusal::field("ts", "seconds since 1970 or an RFC 3339 time");
+        match &self.ts {
+            Scalar::Absent => Ok(None),
+            Scalar::Text(text) => parse_rfc3339(text).map(Some).ok_or_else(wrong),
             Scalar::Integer(_) | Scalar::Number(_) => {
                 let seconds = self.ts.number().unwrap_or(-1.0);
                 if !(0.0..SECONDS_MAX).contains(&seconds) {
                     return Err(Refusal::field("ts", "seconds since 1970 (not milliseconds)"));
                 }
-                Timestamp::from_millis((seconds * 1_000.0) as u64)
+                Ok(Some(Timestamp::from_millis((seconds * 1_000.0) as u64)))
             }
-            Scalar::Bool | Scalar::Compound => {
-                return Err(Refusal::field("ts", "seconds since 1970 or an RFC 3339 time"));
-            }
-        };
-        if now.since(at) > LATE_MAX {
-            let error = format!("ts: {at} is more than 24 hours ago");
-            return Err(Refusal::new(RejectReason::TooOld, error));
+            Scalar::Bool | Scalar::Compound => Err(wrong()),
         }
-        if at.since(now) > AHEAD_MAX {
-            let error = format!("ts: {at} is more than 60 seconds ahead of this server's clock");
-            return Err(Refusal::new(RejectReason::TooNew, error));
-        }
-        Ok(at)
     }
 
     fn status(&self) -> Result<Option<u16>, Refusal> {
@@ -222,7 +225,7 @@ impl<'a> Record<'a> {
         };
         let transport = match self.error.text("error", NAME_BYTES_MAX)? {
             None => None,
-            Some(name) => Some(Transport::parse_report_error(name).ok_or_else(|| {
+            Some(name) => Some(parse_report_error(name).ok_or_else(|| {
                 let expected = "timeout, connect, reset, tls, canceled or a transport error's name";
                 Refusal::field("error", format!("{expected}; got {name:?}"))
             })?),

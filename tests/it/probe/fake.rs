@@ -22,10 +22,12 @@ pub(super) const KEY: &str = "sk-ant-api03-T0P5ECRET";
 pub(super) const EVENT_STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
      request-id: req_011\r\nconnection: close\r\n\r\n";
 
-pub(super) const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":\
+pub(super) const START: &str = "event: message_start\n\
+     data: {\"type\":\"message_start\",\"message\":\
      {\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n";
 
-pub(super) const CONTENT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\
+pub(super) const CONTENT: &str = "event: content_block_delta\n\
+     data: {\"type\":\"content_block_delta\",\
      \"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n";
 
 pub(super) const STOP: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":\
