@@ -1,1 +1,14 @@
-//! A real Prometheus scrapes the daemon and evaluates the shipped rules.
+//! A real Prometheus scrapes the daemon, evaluates the shipped rules and answers the dashboard.
+//!
+//! `rules` and `dashboard` read the shipped files and hold them to the rules of their trade;
+//! `live` runs Debian's Prometheus against the real daemon. Rule behaviour over hours is tested
+//! by `promtool test rules` in `tests/alerts`, and Grafana itself is not tested: it is in no
+//! package registry.
+
+mod dashboard;
+mod live;
+mod lint;
+mod promql;
+mod rules;
+mod server;
+mod traffic;
