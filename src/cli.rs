@@ -37,7 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon (the default)
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Simulated providers with a day of weather, clients, probes and the daemon: no keys needed
     Demo(demo::Args),
     /// The simulated providers alone
@@ -51,7 +51,7 @@ enum Command {
     /// Replay outcome or trace files on their own clock: state changes as NDJSON
     Replay(replay::Args),
     /// Report one outcome to a running daemon
-    Report(report::Args),
+    Report(Box<report::Args>),
 }
 
 /// Parses the arguments, runs, and gives the exit code.
@@ -67,14 +67,14 @@ pub fn run() -> ExitCode {
     };
     let result = match cli.command {
         None => serve::run(cli.serve),
-        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Simulate(args)) => simulate::run(args),
         Some(Command::Status(args)) => status::run(args),
         Some(Command::Probe(args)) => probe::run(args),
         Some(Command::Classify(args)) => classify::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Report(args)) => report::run(args),
+        Some(Command::Report(args)) => report::run(*args),
     };
     match result {
         Ok(code) => code,

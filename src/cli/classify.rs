@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::domain::classify::{Reply, Transport, classify, parse_report_error, retry_after};
 use crate::domain::outcome::Class;
 use crate::domain::time::Timestamp;
+use crate::ground::clock::Clock;
 
 /// Longest input line, in bytes: a recorded reply with its stream fits well.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -52,20 +53,24 @@ struct Record {
     transport: Option<Transport>,
 }
 
+fn parse_time(text: &str) -> anyhow::Result<Timestamp> {
+    let parsed: jiff::Timestamp = text.parse().map_err(|error| {
+        anyhow::anyhow!(
+            "--now {text:?} is not an RFC 3339 time such as 2026-04-24T14:03:11Z: {error}"
+        )
+    })?;
+    Ok(Timestamp::from_millis(u64::try_from(parsed.as_millisecond()).unwrap_or_default()))
+}
+
 /// Runs the subcommand.
 ///
 /// # Errors
 /// When stdin cannot be read or stdout cannot be written, a closed pipe excepted.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let now = match &args.now {
-        None => jiff::Timestamp::now(),
-        Some(text) => text.parse().map_err(|error| {
-            anyhow::anyhow!(
-                "--now {text:?} is not an RFC 3339 time such as 2026-04-24T14:03:11Z: {error}"
-            )
-        })?,
+        None => Clock::System.now(),
+        Some(text) => parse_time(text)?,
     };
-    let now = Timestamp::from_millis(u64::try_from(now.as_millisecond()).unwrap_or_default());
     let stdout = BufWriter::new(io::stdout().lock());
     match filter(BufReader::new(io::stdin().lock()), stdout, now) {
         Ok(true) => Ok(ExitCode::SUCCESS),

@@ -56,7 +56,7 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
 
-    /// Error type from the provider's answer, for example overloaded_error
+    /// Error type from the provider's answer, for example `overloaded_error`
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<String>,

@@ -59,7 +59,7 @@ fn bucket_of(millis: u64) -> usize {
     if octave >= OCTAVES {
         return BUCKETS - 1;
     }
-    let inside = (millis - (1 << octave)) * u64::from(PER_OCTAVE) >> octave;
+    let inside = ((millis - (1 << octave)) * u64::from(PER_OCTAVE)) >> octave;
     (octave * PER_OCTAVE) as usize + inside as usize
 }
 

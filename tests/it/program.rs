@@ -236,3 +236,53 @@ fn logs_are_one_json_object_a_line_when_asked_for() {
     let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(parsed.is_object(), "{line}");
 }
+
+/// One GET, as little as it takes.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn the_demo_shows_one_model_in_each_state_and_ends_cleanly() {
+    let args = ["demo", "--web.listen-address", "127.0.0.1:0", "--log.level", "info"];
+    let mut program = Program::start(&args);
+    let address = program.address();
+    let expected = [
+        ("anthropic/claude-haiku-4-5", "healthy", "none"),
+        ("anthropic/claude-opus-4-7", "overloaded", "overload"),
+        ("anthropic/claude-sonnet-4-6", "degraded", "overload"),
+        ("deepseek/deepseek-v4-pro", "unavailable", "outage"),
+        ("moonshot/kimi-k2-6", "unknown", "no_evidence"),
+        ("openai/gpt-5.5", "healthy", "rate_limit"),
+    ];
+    // Far more looks than it takes.
+    for look in 0.. {
+        let health: serde_json::Value = serde_json::from_str(&get(&address, "/v1/health")).unwrap();
+        let seen: Vec<_> = health["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|target| {
+                let text = |key: &str| target[key].as_str().unwrap().to_owned();
+                (format!("{}/{}", text("provider"), text("model")), text("state"), text("reason"))
+            })
+            .collect();
+        let probed = health["targets"][0]["sources"]["probe"].as_u64().unwrap() > 0;
+        let same = seen.iter().zip(expected).all(|(seen, expected)| {
+            (seen.0.as_str(), seen.1.as_str(), seen.2.as_str()) == expected
+        });
+        if same && probed && seen.len() == expected.len() {
+            break;
+        }
+        assert!(look < 500, "{seen:#?}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let hours: serde_json::Value = serde_json::from_str(&get(&address, "/v1/hours")).unwrap();
+    assert!(hours["hours"].as_array().unwrap().len() > 5 * 20, "a day was imported");
+    program.signal("INT");
+    assert_eq!(program.wait(), Some(0));
+}
