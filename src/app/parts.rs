@@ -13,7 +13,7 @@ use crate::answers::metrics::{self, Exporter};
 use crate::domain::state::TargetState;
 use crate::domain::target::Target;
 use crate::ground::clock::Clock;
-use crate::ground::config::{Config, Schedule};
+use crate::ground::config::Config;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
@@ -135,18 +135,12 @@ fn add_probes(config: &mut Config, probes: &[Target]) -> anyhow::Result<()> {
 
 /// What the store needs to know of a configuration.
 fn options(config: &Config) -> Options {
-    let every = match &config.probes.schedule {
-        Some(Schedule::Every(every)) => Some(*every),
-        Some(Schedule::Cron(_)) | None => None,
-    };
+    let every = super::probing::interval(&config.probes);
     let probed = config.probe_targets().into_iter();
     Options {
         thresholds: config.thresholds,
         configured: config.targets().collect(),
-        // A cron expression has no interval: its probes count by the defaults of a minute.
-        probed: probed
-            .map(|target| (target, every.unwrap_or(super::probing::CRON_ASSUMED)))
-            .collect(),
+        probed: probed.map(|target| (target, every)).collect(),
         targets_max: config.ingest.max_targets,
     }
 }

@@ -7,22 +7,25 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::target::Target;
+use crate::domain::outcome::{Class, Source};
 use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
-use crate::ground::config::WhenClientsReport;
+use crate::ground::config::{ProbesConfig, Schedule, WhenClientsReport};
 use crate::intake::probe;
 use crate::intake::schedule::{self, Budget, Deps, ProbeEvent, Timetable};
 use crate::store::{Arrival, Store};
 
 use super::parts::Parts;
 
-/// How long evidence from probes on a cron expression is taken to be apart.
-pub(super) const CRON_ASSUMED: Duration = Duration::from_secs(60);
+/// How long probes on a cron expression are taken to be apart.
+const CRON_ASSUMED: Duration = Duration::from_secs(60);
 
 /// Client outcomes of the last five minutes from which on a probe would add nothing: one probe a
 /// minute brings five.
 const CLIENTS_SUFFICE: u64 = 30;
+
+/// `reduce` lets every fifth probe through: enough to notice that the clients' view is not ours.
+const REDUCED_TO_EVERY: u32 = 5;
 
 /// Running probe loops.
 #[derive(Debug)]
@@ -83,30 +86,36 @@ impl Probing {
     }
 }
 
-fn deps(parts: &Parts, probes: &crate::ground::config::ProbesConfig) -> anyhow::Result<Deps> {
+fn deps(parts: &Parts, probes: &ProbesConfig) -> anyhow::Result<Deps> {
     let client = probe::client().context("cannot build the probes' HTTP client")?;
     let budget = Budget::new(probes.budget_usd_per_day);
     let (store, clock) = (parts.store.clone(), parts.clock.clone());
     let listener = Arc::new(move |event| note(&store, &clock, event));
     let mut deps = Deps::new(client, parts.clock.clone(), budget, listener);
     let parts = parts.clone();
-    match probes.when_clients_report {
-        WhenClientsReport::Always => {}
-        WhenClientsReport::Skip | WhenClientsReport::Reduce => {
-            deps.clients_report = Arc::new(move |target| parts.clients_report(target));
-        }
-    }
+    // How far apart probes are let through while clients report; `None` lets none through.
+    let apart = match probes.when_clients_report {
+        WhenClientsReport::Always => return Ok(deps),
+        WhenClientsReport::Reduce => Some(interval(probes) * REDUCED_TO_EVERY),
+        WhenClientsReport::Skip => None,
+    };
+    deps.clients_report = Arc::new(move |target| {
+        parts.snapshot.load().target(target).is_some_and(|view| {
+            let reported = view.recent_by_source[Source::Client.index()] >= CLIENTS_SUFFICE;
+            let last_run = view.probe.as_ref().and_then(|probe| probe.last_run);
+            let now = parts.clock.now();
+            let due = |apart| last_run.is_none_or(|last_run| now.since(last_run) >= apart);
+            reported && !apart.is_some_and(due)
+        })
+    });
     Ok(deps)
 }
 
-impl Parts {
-    /// Whether clients reported enough about a target lately.
-    fn clients_report(&self, target: &Target) -> bool {
-        use crate::domain::outcome::Source;
-        self.snapshot
-            .load()
-            .target(target)
-            .is_some_and(|view| view.recent_by_source[Source::Client.index()] >= CLIENTS_SUFFICE)
+/// How long probes are apart; a cron expression has no interval of its own.
+pub(super) fn interval(probes: &ProbesConfig) -> Duration {
+    match &probes.schedule {
+        Some(Schedule::Every(every)) => *every,
+        Some(Schedule::Cron(_)) | None => CRON_ASSUMED,
     }
 }
 
@@ -132,7 +141,7 @@ fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
                     let why = report.misconfigured.as_deref().unwrap_or_default();
                     tracing::warn!(%target, "the probe is misconfigured: {why}");
                 }
-                view.success = Some(report.class == crate::domain::outcome::Class::Ok);
+                view.success = Some(report.class == Class::Ok);
                 view.last_run = Some(report.started_at);
                 view.cost_usd += charged_usd;
                 view.misconfigured.clone_from(&report.misconfigured);

@@ -47,7 +47,7 @@ pub struct Args {
     simulator_address: SocketAddr,
 
     /// Seed of the weather: the same seed, the same day
-    #[arg(long, default_value_t = 529)]
+    #[arg(long, default_value_t = 7)]
     seed: u64,
 
     /// Least severe level to log
@@ -122,7 +122,7 @@ fn config(targets: &[(Target, f64)], simulator: &str) -> anyhow::Result<Config> 
         models.push(target.model.as_str());
         *busy |= *requests_per_second > 0.0;
     }
-    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, budget: {{usd_per_day: 1}}}}\n");
+    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, when_clients_report: always}}\n");
     yaml.push_str("providers:\n");
     for (provider, (models, busy)) in providers {
         let path = if provider == "anthropic" { "" } else { "/v1" };
@@ -234,13 +234,14 @@ fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
          Look at (states settle within half a minute):\n  \
            {url}/            the landing page\n  \
            {url}/v1/health   what routers act on\n  \
-           {url}/v1/hours    529/429/503 by hour\n  \
+           {url}/v1/hours    overload, rate limits and outages by hour\n  \
            {url}/metrics     what Prometheus scrapes\n  \
            brownout status --watch          the table (cargo run --release -- status --watch)\n\
          \n\
          Change the weather:\n  \
            curl {simulator}/admin/weather -H 'content-type: application/json' \\\n    \
-             -d '{{\"provider\":\"anthropic\",\"model\":\"claude-haiku-4-5\",\"overloaded\":0.3}}'\n\
+             -d '{{\"provider\":\"anthropic\",\"model\":\"claude-haiku-4-5\",\
+         \"overloaded\":0.3}}'\n\
          \n\
          Ctrl-C ends it.\n"
     ));

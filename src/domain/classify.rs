@@ -38,6 +38,7 @@ use family::Family;
 
 pub use hints::{RETRY_AFTER_MAX, retry_after};
 pub use quota::{Quota, quotas};
+pub use status::USUAL_STATUSES;
 pub use transport::{Transport, parse_report_error};
 
 /// Most of a body or stream that is read, in bytes. Errors are small; a stream is read at its

@@ -10,6 +10,7 @@
 
 mod batch;
 mod record;
+mod scalar;
 mod seen;
 
 use std::fmt;

@@ -23,7 +23,7 @@ use crate::store::snapshot::{Code, Counters, ProbeView, Snapshot, TargetView};
 
 use super::family::Family;
 use super::names;
-use super::zero_first::{Hold, KNOWN_CODES};
+use super::zero_first::{Hold, is_known, known_codes};
 
 /// How long a rate limit is believed after its headers were seen: the longest window of a
 /// short-term limit is an hour, after which what remained says nothing.
@@ -265,8 +265,8 @@ fn codes(view: &TargetView, source: Source, hold: &Hold) -> impl Iterator<Item =
         let found = seen.iter().find(|(known, _)| *known == code);
         found.filter(|_| !hold.holds(source, code)).map_or(0, |(_, count)| *count)
     };
-    let rare = seen.iter().map(|(code, _)| *code).filter(|code| !KNOWN_CODES.contains(code));
-    KNOWN_CODES.into_iter().chain(rare).map(move |code| (code, count_of(code)))
+    let rare = seen.iter().map(|(code, _)| *code).filter(|code| !is_known(*code));
+    known_codes().chain(rare).map(move |code| (code, count_of(code)))
 }
 
 fn code_label(code: Code) -> String {

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::domain::classify::USUAL_STATUSES;
 use crate::domain::outcome::Source;
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
@@ -23,14 +24,14 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(120);
 
 /// Statuses that every target has a series of from the start, because rules and dashboards ask
 /// for them.
-pub(super) const KNOWN_CODES: [Code; 6] = [
-    Code::None,
-    Code::Status(200),
-    Code::Status(429),
-    Code::Status(500),
-    Code::Status(503),
-    Code::Status(529),
-];
+pub(super) fn known_codes() -> impl Iterator<Item = Code> {
+    std::iter::once(Code::None).chain(USUAL_STATUSES.map(Code::Status))
+}
+
+/// Whether a code is one of the [`known_codes`].
+pub(super) fn is_known(code: Code) -> bool {
+    known_codes().any(|known| known == code)
+}
 
 /// What has been served before.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(super) struct ZeroFirst {
 }
 
 /// The status codes of one target that have been served, by source. Every target has the
-/// [`KNOWN_CODES`], which are not listed.
+/// [`known_codes`], which are not listed.
 #[derive(Debug, Default)]
 struct Served {
     codes: [Vec<Code>; Source::COUNT],
@@ -97,5 +98,5 @@ fn hold(view: &TargetView, served: Option<&Served>, now: Timestamp) -> Hold {
 }
 
 fn rare_codes(counters: &SourceCounters) -> impl Iterator<Item = Code> + '_ {
-    counters.by_code.iter().map(|(code, _)| *code).filter(|code| !KNOWN_CODES.contains(code))
+    counters.by_code.iter().map(|(code, _)| *code).filter(|code| !is_known(*code))
 }

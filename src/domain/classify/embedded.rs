@@ -72,9 +72,9 @@ fn mend(text: &str) -> Option<Value> {
     if let Ok(value) = serde_json::from_str(&whole) {
         return Some(value);
     }
-    let (end, open) = cut.complete?;
-    let mut whole = text[..end].to_owned();
-    close(&mut whole, &open);
+    let text = &text[..cut.complete?];
+    let mut whole = text.to_owned();
+    close(&mut whole, &scan(text)?.open);
     serde_json::from_str(&whole).ok()
 }
 
@@ -82,8 +82,8 @@ fn mend(text: &str) -> Option<Value> {
 struct Cut {
     is_in_string: bool,
     open: Vec<u8>,
-    /// The end of the last complete member or element, and what was open there.
-    complete: Option<(usize, Vec<u8>)>,
+    /// The end of the last complete member or element.
+    complete: Option<usize>,
 }
 
 /// Walks a text; `None` if its brackets do not match or it closed before its end.
@@ -112,9 +112,9 @@ fn scan(text: &str) -> Option<Cut> {
                 if cut.open.pop() != Some(byte) || cut.open.is_empty() {
                     return None;
                 }
-                cut.complete = Some((at + 1, cut.open.clone()));
+                cut.complete = Some(at + 1);
             }
-            b',' => cut.complete = Some((at, cut.open.clone())),
+            b',' => cut.complete = Some(at),
             _ => {}
         }
     }

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::{embedded, errors};
 
-/// Most lines tried as the start of undecorated JSON that turn out not to be.
-const FALSE_STARTS_MAX: usize = 64;
+/// Most lines tried as the start of undecorated JSON that turn out not to be; each costs a look
+/// at all that follows.
+const FALSE_STARTS_MAX: usize = 16;
 /// Most values kept of one stream; the cap on bytes is the first limit.
 const FRAMES_MAX: usize = 100_000;
 

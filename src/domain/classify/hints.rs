@@ -158,3 +158,102 @@ fn from_resets(headers: &[(String, String)], now: Timestamp) -> Option<Duration>
         .or_else(|| unknown.filter_map(|quota| quota.reset).min())
         .map(|at| at.since(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-23T22:30:00Z.
+    const NOW: Timestamp = Timestamp::from_secs(1_795_473_000);
+
+    fn wait(headers: &[(&str, &str)], body: &str) -> Option<u64> {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        retry_after(&headers, body.as_bytes(), NOW).map(crate::domain::time::millis_of)
+    }
+
+    #[test]
+    fn a_single_header_says_when() {
+        for (name, value, millis) in [
+            ("Retry-After", "38", Some(38_000)),
+            ("retry-after", " 1.5 ", Some(1_500)),
+            ("retry-after", "0", Some(0)),
+            ("retry-after", "-3", Some(0)),
+            ("retry-after", "86400", Some(3_600_000)),
+            ("retry-after", "1e999", None),
+            ("retry-after", "inf", None),
+            ("retry-after", "soon", None),
+            ("retry-after", "", None),
+            ("retry-after", "Mon, 23 Nov 2026 22:45:00 GMT", Some(900_000)),
+            ("retry-after", "Monday, 23-Nov-26 22:45:00 GMT", Some(900_000)),
+            ("retry-after", "Mon Nov 23 22:45:00 2026", Some(900_000)),
+            ("retry-after", "Mon, 23 Nov 2026 22:00:00 GMT", Some(0)),
+            ("retry-after-ms", "250", Some(250)),
+            ("x-ratelimit-reset-requests", "6m0s", Some(360_000)),
+            ("x-ratelimit-reset-tokens", "12ms", Some(12)),
+            ("x-ratelimit-reset-tokens", "2m59.56s", Some(179_560)),
+            ("X-RateLimit-Reset", "20", Some(20_000)),
+            ("x-ratelimit-reset", "1795473030", Some(30_000)),
+            ("x-ratelimit-reset", "1795473030500", Some(30_500)),
+            ("anthropic-ratelimit-tokens-reset", "2026-11-23T22:31:00Z", Some(60_000)),
+            ("anthropic-ratelimit-tokens-reset", "2026-11-24T00:31:00+02:00", Some(60_000)),
+            ("anthropic-ratelimit-tokens-reset", "yesterday", None),
+        ] {
+            assert_eq!(wait(&[(name, value)], ""), millis, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_more_explicit_hint_wins() {
+        let both = [("retry-after", "20"), ("retry-after-ms", "19500")];
+        assert_eq!(wait(&both, ""), Some(19_500));
+        let broken = [("retry-after", "soon"), ("x-ratelimit-reset", "5")];
+        assert_eq!(wait(&broken, ""), Some(5_000));
+        assert_eq!(wait(&[("retry-after", "5")], r#"{"retry_after":60}"#), Some(5_000));
+    }
+
+    #[test]
+    fn only_exhausted_limits_are_waited_for() {
+        let headers = [
+            ("anthropic-ratelimit-requests-remaining", "12"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-23T22:50:00Z"),
+            ("anthropic-ratelimit-input-tokens-remaining", "0"),
+            ("anthropic-ratelimit-input-tokens-reset", "2026-11-23T22:30:30Z"),
+            ("anthropic-ratelimit-output-tokens-remaining", "0"),
+            ("anthropic-ratelimit-output-tokens-reset", "2026-11-23T22:31:00Z"),
+        ];
+        assert_eq!(wait(&headers, ""), Some(60_000));
+        assert_eq!(wait(&headers[..2], ""), None);
+        let unknown = [("x-ratelimit-reset-tokens", "7.66s"), ("x-ratelimit-reset-requests", "3m")];
+        assert_eq!(wait(&unknown, ""), Some(7_660));
+        let plan = [
+            ("anthropic-ratelimit-unified-status", "rejected"),
+            ("anthropic-ratelimit-unified-reset", "1795473300"),
+        ];
+        assert_eq!(wait(&plan, ""), Some(300_000));
+        assert_eq!(wait(&plan[1..], ""), None);
+    }
+
+    #[test]
+    fn bodies_say_when_too() {
+        for (body, millis) in [
+            (r#"{"error":{"details":[{"x":1},{"retryDelay":"58s"}]}}"#, Some(58_000)),
+            (r#"[{"error":{"details":[{"retryDelay":"45.57s"}]}}]"#, Some(45_570)),
+            (r#"{"error":{"details":[{"retryDelay":"58.821668433s"}]}}"#, Some(58_821)),
+            (r#"{"error":{"details":[{"retryDelay":{"seconds":3}}]}}"#, Some(3_000)),
+            (r#"{"cloudflare_error":true,"retry_after":30}"#, Some(30_000)),
+            (r#"{"error":{"retry_after":"2"}}"#, Some(2_000)),
+            (r#"{"retry_after":null}"#, None),
+            ("retry_after 5", None),
+            ("", None),
+        ] {
+            assert_eq!(wait(&[], body), millis, "{body}");
+        }
+        let quoted = |left: &str| {
+            let headers = format!(r#"{{"X-RateLimit-Reset":"1795473030000",{left}}}"#);
+            wait(&[], &format!(r#"{{"error":{{"metadata":{{"headers":{headers}}}}}}}"#))
+        };
+        assert_eq!(quoted(r#""X-RateLimit-Remaining":0"#), Some(30_000));
+        assert_eq!(quoted(r#""X-RateLimit-Remaining":"9""#), None);
+    }
+}

@@ -131,3 +131,44 @@ fn count(text: &str) -> Option<f64> {
     let first = text.split([',', ';']).next().unwrap_or_default().trim();
     first.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_stated_once() {
+        let headers: Vec<_> = [
+            ("Anthropic-RateLimit-Requests-Limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", "1970-01-01T00:01:00Z"),
+            ("anthropic-priority-input-tokens-remaining", "1000"),
+            ("x-ratelimit-limit-requests", "7"),
+            ("x-ratelimit-remaining-tokens", "5.5"),
+            ("x-ratelimit-reset-tokens", "1s"),
+            ("x-ratelimit-limit", "100, 100;w=60"),
+            ("x-ratelimit-remaining", "many"),
+            ("anthropic-ratelimit-unified-5h-utilization", "0.25"),
+            ("anthropic-ratelimit-unified-5h-reset", "1800000000"),
+            ("anthropic-ratelimit-unified-7d-utilization", "1.2"),
+        ]
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+        let now = Timestamp::from_secs(10);
+        let at = Timestamp::from_secs;
+        let quota = |kind, limit, remaining, reset| Quota { kind, limit, remaining, reset };
+        assert_eq!(
+            quotas(&headers, now),
+            [
+                quota("requests", Some(50.0), Some(49.0), Some(at(60))),
+                quota("priority_input_tokens", None, Some(1000.0), None),
+                quota("tokens", None, Some(5.5), Some(at(11))),
+                quota("unspecified", Some(100.0), None, None),
+                quota("unified_5h", Some(1.0), Some(0.75), Some(at(1_800_000_000))),
+                quota("unified_7d", Some(1.0), Some(0.0), None),
+            ]
+        );
+        assert_eq!(quotas(&[], now), []);
+    }
+}

@@ -8,6 +8,9 @@ use super::family::Family;
 /// OpenRouter and by gateways. No other module knows the number.
 pub(super) const OVERLOADED: u16 = 529;
 
+/// The statuses that everybody asks for: series of them exist before they are seen.
+pub const USUAL_STATUSES: [u16; 5] = [200, 429, 500, 503, OVERLOADED];
+
 /// The status that decides: a number in the body counts where HTTP says 200, nothing, or 5xx.
 ///
 /// A 4xx is never overridden (the number could be an echo), and neither is 529: it has no other

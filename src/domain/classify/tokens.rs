@@ -302,3 +302,37 @@ fn look_up(table: &[(Class, &[&str])], token: &str) -> Option<Class> {
     let known = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(token));
     table.iter().find(|(_, names)| known(names)).map(|(class, _)| *class)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_listed_once_in_lower_case() {
+        let tables = SPECIFIC.iter().chain(GENERIC);
+        let words: Vec<_> = tables.flat_map(|(_, words)| words.iter()).collect();
+        for (at, word) in words.iter().enumerate() {
+            assert_eq!(**word, word.to_ascii_lowercase());
+            assert!(!words[..at].contains(word), "{word} twice");
+        }
+    }
+
+    #[test]
+    fn the_ranks_of_errors_follow_the_documented_order() {
+        let order = [
+            Class::Other,
+            Class::Overloaded,
+            Class::Billing,
+            Class::QuotaExhausted,
+            Class::RateLimited,
+            Class::Auth,
+            Class::Timeout,
+            Class::InvalidRequest,
+            Class::Unavailable,
+            Class::ServerError,
+            Class::Network,
+            Class::Ok,
+        ];
+        assert!(order.windows(2).all(|pair| rank(pair[0]) > rank(pair[1])));
+    }
+}

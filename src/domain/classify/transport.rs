@@ -265,3 +265,45 @@ pub(super) fn same_letters(name: &str, key: &str) -> bool {
         .map(|byte| byte.to_ascii_lowercase())
         .eq(key.bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_words_are_read_in_every_spelling() {
+        for transport in Transport::ALL {
+            assert_eq!(Transport::parse(transport.as_str()), Some(transport));
+            assert_eq!(parse_report_error(&transport.as_str().to_uppercase()), Some(transport));
+        }
+        for (word, transport) in [
+            ("timeout", Some(Transport::ReadTimeout)),
+            ("connect", Some(Transport::ConnectRefused)),
+            ("reset", Some(Transport::ResetBeforeHeaders)),
+            ("tls", Some(Transport::Tls)),
+            ("canceled", Some(Transport::ClientAbort)),
+            ("Cancelled", Some(Transport::ClientAbort)),
+            ("httpx.ReadTimeout", Some(Transport::ReadTimeout)),
+            ("ConnectTimeout", Some(Transport::ConnectTimeout)),
+            ("ReadError", Some(Transport::ResetBeforeHeaders)),
+            ("ConnectError", Some(Transport::ConnectRefused)),
+            ("openai.APIConnectionError", Some(Transport::ResetBeforeHeaders)),
+            ("ECONNRESET", Some(Transport::ResetBeforeHeaders)),
+            ("UND_ERR_HEADERS_TIMEOUT", Some(Transport::ReadTimeout)),
+            ("ENOTFOUND", Some(Transport::Dns)),
+            ("overloaded_error", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_report_error(word), transport, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_listed_once_and_normalised() {
+        let words: Vec<_> = REPORTED.iter().flat_map(|(_, words)| words.iter()).collect();
+        for (at, word) in words.iter().enumerate() {
+            assert!(same_letters(word, word), "{word}");
+            assert!(!words[..at].contains(word), "{word} twice");
+        }
+    }
+}

@@ -30,12 +30,8 @@ const BUDGET_MAX: f64 = 10_000.0;
 const KEYS: [&str; 7] =
     ["every", "cron", "jitter", "timeout", "ttft_timeout", "budget", "when_clients_report"];
 
-/// Reads the section; `notices` gets what is not acted on yet.
-pub(super) fn probes(
-    field: &Field<'_>,
-    notices: &mut Vec<String>,
-    problems: &mut Problems,
-) -> ProbesConfig {
+/// Reads the section.
+pub(super) fn probes(field: &Field<'_>, problems: &mut Problems) -> ProbesConfig {
     let mut probes = ProbesConfig::default();
     let Some(section) = field.section(&KEYS, problems) else { return probes };
     probes.schedule = Some(schedule(&section, problems));
@@ -59,11 +55,6 @@ pub(super) fn probes(
         ];
         if let Some(choice) = field.choice("choice", &choices, problems) {
             probes.when_clients_report = choice;
-            if choice != WhenClientsReport::Always {
-                let notice = "probes.when_clients_report is not acted on in this version: \
-                              probes run whether or not clients report";
-                notices.push(notice.to_owned());
-            }
         }
     }
     probes

@@ -31,11 +31,13 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
         config.providers = providers::providers(&field, problems);
     }
     if let Some(field) = section.get("probes") {
-        config.probes = probes::probes(&field, &mut config.notices, problems);
+        config.probes = probes::probes(&field, problems);
     }
     // After the providers, whose names and aliases it uses.
     if let Some(field) = section.get("chains") {
         config.chains = chains::chains(&field, &config, problems);
+        let notice = "chains are checked, and not acted on in this version";
+        config.notices.push(notice.to_owned());
     }
     if let Some(field) = section.get("ingest") {
         config.ingest = ingest(&field, problems);

@@ -1,0 +1,88 @@
+//! `POST /v1/outcomes`.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::http::errors::{ApiError, ErrorDocument, json};
+use crate::http::{Context, body};
+use crate::intake::report::{BatchError, Receipt};
+
+/// Longest `Idempotency-Key` looked at, in bytes.
+const BATCH_KEY_BYTES_MAX: usize = 128;
+
+#[derive(Serialize)]
+struct ReceiptDocument<'a> {
+    accepted: u64,
+    duplicate: u64,
+    rejected: Vec<RejectionDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct RejectionDocument<'a> {
+    index: usize,
+    error: &'a str,
+}
+
+pub(super) async fn outcomes(State(context): State<Context>, request: Request) -> Response {
+    let response = match take_outcomes(&context, request).await {
+        Ok(receipt) => receipt_response(&receipt),
+        Err(error) => error.into_response(),
+    };
+    context.stats.count_ingest_request(response.status().as_u16());
+    response
+}
+
+async fn take_outcomes(context: &Context, request: Request) -> Result<Receipt, ApiError> {
+    let (parts, body) = request.into_parts();
+    let access = context.access.load_full();
+    super::permit(context, &parts.headers)?;
+    body::require_json(&parts.headers)?;
+    let (wire_bytes, bytes) = body::read(&parts.headers, body, &access).await?;
+    context.stats.count_ingest_bytes(wire_bytes as u64, bytes.len() as u64);
+    let key = parts.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let key = key.filter(|key| !key.is_empty() && key.len() <= BATCH_KEY_BYTES_MAX);
+    context.reports.take(&bytes, key, context.clock.now()).map_err(|error| match error {
+        BatchError::Empty => ApiError::bad_request(
+            "empty_batch",
+            error.to_string(),
+            "send {\"provider\":…,\"model\":…,\"status\":…} or an array of such objects",
+        ),
+        BatchError::TooManyRecords => ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_many_records",
+            error.to_string(),
+            "split the batch",
+        ),
+    })
+}
+
+/// 200 as soon as anything was counted or known; 400 when every record was refused.
+fn receipt_response(receipt: &Receipt) -> Response {
+    let nothing_kept = receipt.accepted == 0 && receipt.duplicate == 0;
+    let refused = nothing_kept && !receipt.rejected.is_empty();
+    let error = ApiError::bad_request(
+        "no_record_accepted",
+        receipt
+            .rejected
+            .first()
+            .map(|first| format!("record {}: {}", first.index, first.error))
+            .unwrap_or_default(),
+        "mend the named fields and send the records again",
+    );
+    let document = ReceiptDocument {
+        accepted: receipt.accepted,
+        duplicate: receipt.duplicate,
+        rejected: receipt
+            .rejected
+            .iter()
+            .map(|r| RejectionDocument { index: r.index, error: &r.error })
+            .collect(),
+        error: refused.then(|| error.document()),
+    };
+    let status = if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    json(status, serde_json::to_vec(&document).expect("plain structs serialise"))
+}
