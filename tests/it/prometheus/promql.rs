@@ -65,7 +65,8 @@ fn is_name(c: char) -> bool {
 
 #[test]
 fn metrics_and_windows_are_found() {
-    let expr = "sum by (x) (rate(brownout_a_total{b=\"c\",brownout=~\"brownout_no\"}[5m])) / p:brownout_b:c";
+    let expr = "sum by (x) (rate(brownout_a_total{b=\"c\",brownout=~\"brownout_no\"}[5m]))\n\
+                / p:brownout_b:c";
     let found = selectors(expr);
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0].metric, "brownout_a_total");
