@@ -135,7 +135,7 @@ fn add_probes(config: &mut Config, probes: &[Target]) -> anyhow::Result<()> {
 
 /// What the store needs to know of a configuration.
 fn options(config: &Config) -> Options {
-    let every = super::probing::interval(&config.probes);
+    let every = config.probes.interval();
     let probed = config.probe_targets().into_iter();
     Options {
         thresholds: config.thresholds,

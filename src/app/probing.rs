@@ -1,7 +1,6 @@
 //! The probes of the configuration in force: started together, stopped together on a reload.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
@@ -10,15 +9,12 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::outcome::{Class, Source};
 use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
-use crate::ground::config::{ProbesConfig, Schedule, WhenClientsReport};
+use crate::ground::config::{ProbesConfig, WhenClientsReport};
 use crate::intake::probe;
 use crate::intake::schedule::{self, Budget, Deps, ProbeEvent, Timetable};
 use crate::store::{Arrival, Store};
 
 use super::parts::Parts;
-
-/// How long probes on a cron expression are taken to be apart.
-const CRON_ASSUMED: Duration = Duration::from_secs(60);
 
 /// Client outcomes of the last five minutes from which on a probe would add nothing: one probe a
 /// minute brings five.
@@ -96,7 +92,7 @@ fn deps(parts: &Parts, probes: &ProbesConfig) -> anyhow::Result<Deps> {
     // How far apart probes are let through while clients report; `None` lets none through.
     let apart = match probes.when_clients_report {
         WhenClientsReport::Always => return Ok(deps),
-        WhenClientsReport::Reduce => Some(interval(probes) * REDUCED_TO_EVERY),
+        WhenClientsReport::Reduce => Some(probes.interval() * REDUCED_TO_EVERY),
         WhenClientsReport::Skip => None,
     };
     deps.clients_report = Arc::new(move |target| {
@@ -109,14 +105,6 @@ fn deps(parts: &Parts, probes: &ProbesConfig) -> anyhow::Result<Deps> {
         })
     });
     Ok(deps)
-}
-
-/// How long probes are apart; a cron expression has no interval of its own.
-pub(super) fn interval(probes: &ProbesConfig) -> Duration {
-    match &probes.schedule {
-        Some(Schedule::Every(every)) => *every,
-        Some(Schedule::Cron(_)) | None => CRON_ASSUMED,
-    }
 }
 
 /// Writes what happened to a probe into the book.

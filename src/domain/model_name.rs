@@ -8,6 +8,8 @@
 //! about their model: mapping them is the configuration's `aliases`. Which provider serves is
 //! never decided here.
 
+use super::target::{Model, NameError};
+
 /// Names longer than this, in bytes, are only lower-cased: no label is that long.
 const NORMALISED_BYTES_MAX: usize = 512;
 
@@ -41,6 +43,20 @@ const ROUTING: &[&str] = &[
     "free", "nitro", "floor", "online", "thinking", "extended", "exacto", "beta", "standard",
     "flex", "priority", "fast", "latest", "default",
 ];
+
+/// Longest raw name looked at, in bytes: an ARN fits several times.
+const RAW_BYTES_MAX: usize = 1024;
+
+/// The canonical name of a model, checked to be a label.
+///
+/// # Errors
+/// [`NameError`] when the name cannot be a label.
+pub fn model(raw: &str) -> Result<Model, NameError> {
+    if raw.len() > RAW_BYTES_MAX {
+        return Err(NameError::TooLong);
+    }
+    Model::new(&canonical(raw))
+}
 
 /// The canonical name of a model, in lower case and without white space around it.
 ///

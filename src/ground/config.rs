@@ -271,9 +271,22 @@ impl ProviderConfig {
     /// A provider as the catalogue knows it, without a key.
     pub fn known(known: &Known) -> Self {
         let mut provider = Self::new(known.dialect, known.base_url.unwrap_or_default());
-        let price = |(name, price): &(&str, Price)| Some((super::names::model(name).ok()?, *price));
+        let price = |(name, price): &(&str, Price)| {
+            Some((crate::domain::model_name::model(name).ok()?, *price))
+        };
         provider.prices = known.prices.iter().filter_map(price).collect();
         provider
+    }
+}
+
+impl ProbesConfig {
+    /// How long probes are apart. A cron expression has no interval of its own, so the usual one
+    /// is assumed.
+    pub fn interval(&self) -> Duration {
+        match &self.schedule {
+            Some(Schedule::Every(every)) => *every,
+            Some(Schedule::Cron(_)) | None => probes::EVERY_DEFAULT,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{PoisonError, RwLock};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::domain::model_name::canonical;
+use crate::domain::model_name;
 use crate::domain::target::{Model, NameError, OTHER, Provider, Target};
 
 use super::catalog::{self, host_matches};
@@ -83,17 +83,6 @@ pub enum ResolveError {
     /// The model's name cannot be a label.
     #[error("model {0}")]
     Model(NameError),
-}
-
-/// The canonical name of a model, checked to be a label.
-///
-/// # Errors
-/// [`NameError`] when the name cannot be a label.
-pub fn model(raw: &str) -> Result<Model, NameError> {
-    if raw.len() > RAW_BYTES_MAX {
-        return Err(NameError::TooLong);
-    }
-    Model::new(&canonical(raw))
 }
 
 impl Names {
@@ -253,7 +242,7 @@ impl Names {
         if let Some(model) = alias(raw) {
             return Ok(model);
         }
-        let model = model(raw)?;
+        let model = model_name::model(raw)?;
         Ok(alias(model.as_str()).unwrap_or(model))
     }
 }
@@ -288,7 +277,7 @@ fn with_canonical<'a>(
         all.insert(alias.clone(), target.clone());
     }
     for (alias, target) in aliases {
-        if let Ok(name) = model(alias) {
+        if let Ok(name) = model_name::model(alias) {
             all.entry(name.as_str().to_owned()).or_insert_with(|| target.clone());
         }
     }

@@ -10,6 +10,7 @@
 
 mod batch;
 mod record;
+mod refusal;
 mod scalar;
 mod seen;
 

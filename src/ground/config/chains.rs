@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::domain::target::{NameError, Provider, Target};
 
-use super::super::{catalog, names};
+use super::super::catalog;
 use super::problem::{Problems, nearest, quoted};
 use super::reader::Field;
 use super::{Config, ProviderConfig};
+use crate::domain::model_name;
 
 /// Most chains.
 const CHAINS_MAX: usize = 64;
@@ -82,7 +83,7 @@ pub(super) fn target(
     let alias = providers.get(&provider).and_then(|config| config.aliases.get(raw.model.as_str()));
     let model = match alias {
         Some(model) => model.clone(),
-        None => names::model(raw.model.as_str())
+        None => model_name::model(raw.model.as_str())
             .map_err(|error| format!("model {} {error}", quoted(raw.model.as_str())))?,
     };
     Ok(Target::new(provider, model))

@@ -15,7 +15,7 @@ use super::reader::{Field, Section};
 use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains};
 
 /// How often to probe unless said otherwise: the shortest that most can afford.
-const EVERY_DEFAULT: Duration = Duration::from_secs(60);
+pub(super) const EVERY_DEFAULT: Duration = Duration::from_secs(60);
 /// Shortest interval.
 const EVERY_MIN: Duration = Duration::from_secs(1);
 /// Longest interval: evidence older than this says nothing.

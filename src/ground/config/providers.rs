@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::model_name;
 use crate::domain::target::{Model, OTHER, Provider};
 
 use super::super::catalog::{self, Dialect, Known, Price};
-use super::super::names;
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
 use super::{ProviderConfig, secrets};
@@ -235,7 +235,7 @@ fn models(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Probl
     }
     for item in items {
         let Some(text) = item.text("a model's name", problems) else { continue };
-        let model = match names::model(text) {
+        let model = match model_name::model(text) {
             Ok(model) => model,
             Err(error) => {
                 item.wrong(problems, format!("{} {error}", quoted(text)));
@@ -267,14 +267,15 @@ fn aliases(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Prob
             field.wrong(problems, format!("{} is an alias too, write its model", quoted(text)));
             continue;
         }
-        let model = match names::model(text) {
+        let model = match model_name::model(text) {
             Ok(model) => model,
             Err(error) => {
                 field.wrong(problems, format!("{} {error}", quoted(text)));
                 continue;
             }
         };
-        let listed = names::model(&key.name).ok().filter(|name| provider.models.contains(name));
+        let listed =
+            model_name::model(&key.name).ok().filter(|name| provider.models.contains(name));
         if let Some(listed) = listed.filter(|listed| *listed != model) {
             let message = format!("hides the listed model \"{listed}\", remove one of the two");
             problems.push(&field.path, Some(key.place), message);
@@ -299,7 +300,7 @@ fn prices(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Probl
             Some(usd)
         };
         let [input, output] = keys.map(|key| read(key, problems));
-        match names::model(&key.name) {
+        match model_name::model(&key.name) {
             Err(error) => {
                 problems.push(&field.path, Some(key.place), format!("the model's name {error}"));
             }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::record::Refusal;
-use super::{RejectReason, Rejection};
+use super::RejectReason;
+use super::refusal::Refusal;
 
 /// Records in one batch; more is refused as a whole, so that one request stays a short one.
 pub const RECORDS_MAX: usize = 5_000;
@@ -28,12 +28,6 @@ pub enum BatchError {
 
 /// The records of a batch in order; a piece that cannot be a record is a refusal in its place.
 type Elements<'a> = Vec<Result<&'a [u8], Refusal>>;
-
-impl Refusal {
-    pub(super) fn at(self, index: usize) -> Rejection {
-        Rejection { index, error: self.error, reason: self.reason }
-    }
-}
 
 /// `{"outcomes": […]}`.
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use crate::ground::names::Names;
 use crate::store::{AHEAD_MAX, LATE_MAX};
 
 use super::RejectReason;
+use super::refusal::Refusal;
 use super::scalar::{Scalar, WORD_BYTES_MAX};
 
 /// Longest request id, in bytes.
@@ -23,23 +24,6 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const N_MAX: u64 = 1_000_000;
 /// Seconds beyond which a time stamp is surely in milliseconds (the year 5138).
 const SECONDS_MAX: f64 = 1e11;
-
-/// Why a record is refused, before its index is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) reason: RejectReason,
-    pub(super) error: String,
-}
-
-impl Refusal {
-    pub(super) fn new(reason: RejectReason, error: String) -> Self {
-        Self { reason, error }
-    }
-
-    pub(super) fn field(field: &str, expected: impl fmt::Display) -> Self {
-        Self::new(RejectReason::InvalidField, format!("{field}: expected {expected}"))
-    }
-}
 
 /// A record's outcome, and the rule that gave it its class; `None` for the client's own word.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 use crate::domain::time::DAY_MS;
 
-use super::record::Refusal;
+use super::refusal::Refusal;
 
 /// Longest word (id, operation, service, error type or code), in bytes.
 pub(super) const WORD_BYTES_MAX: usize = 64;
