@@ -5,7 +5,7 @@
 //! named by its index and the field that is wrong, and the others are kept. Everything is parsed
 //! and classified before the store is locked.
 //!
-//! Fields are whitelisted: what is not in [`record`] is never decoded, so a prompt that a client
+//! Fields are whitelisted: what is not in `record` is never decoded, so a prompt that a client
 //! sends by mistake is neither stored nor logged.
 
 mod batch;
