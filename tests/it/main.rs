@@ -11,6 +11,7 @@ mod intake;
 mod probe;
 mod program;
 mod prometheus;
+mod scrape;
 mod sdk;
 mod simulator;
 mod tidy;

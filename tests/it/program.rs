@@ -286,3 +286,48 @@ fn the_demo_shows_one_model_in_each_state_and_ends_cleanly() {
     program.signal("INT");
     assert_eq!(program.wait(), Some(0));
 }
+
+#[test]
+fn no_key_prompt_or_body_is_logged_even_at_the_loudest_level() {
+    let secrets = ["sk-ant-very-secret", "tell me about the moon", "team-token-7"];
+    let token = TempFile::new("token", secrets[2]);
+    let key = TempFile::new("key", secrets[0]);
+    let yaml = format!(
+        "providers:\n  local:\n    dialect: openai\n    base_url: http://127.0.0.1:9/v1\n    \
+         api_key: {{file: {}}}\n    models: [m]\n\
+         probes: {{every: 1s, jitter: 0%}}\n\
+         ingest: {{tokens: [{{name: a, file: {}}}]}}\n",
+        key.path(),
+        token.path()
+    );
+    let config = TempFile::new("loud.yaml", &yaml);
+    let args = ["--config.file", config.path(), "--web.listen-address", "127.0.0.1:0"];
+    let mut program = Program::start(&[&args[..], &["--log.level", "trace"]].concat());
+    let address = program.address();
+    for body in [
+        r#"{"provider":"p","model":"m","status":200,"messages":"tell me about the moon"}"#,
+        r#"{"provider":"p","model":7,"body":"tell me about the moon"}"#,
+        "tell me about the moon",
+    ] {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             content-type: application/json\r\nauthorization: Bearer {}\r\n",
+            secrets[2]
+        );
+        write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(!answer.contains("moon"), "{answer}");
+    }
+    // A probe with the key fails, which is worth a line at this level.
+    program.line_with("probed");
+    program.signal("TERM");
+    assert_eq!(program.wait(), Some(0));
+    program.seen.extend(program.log.iter());
+    let log = program.seen.join("\n");
+    assert!(log.contains("stopped"), "the log was read to its end");
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret:?} is in\n{log}");
+    }
+}
