@@ -13,6 +13,7 @@ pub mod snapshot;
 
 mod book;
 mod counts;
+mod egress;
 mod judge;
 mod ring;
 #[cfg(test)]

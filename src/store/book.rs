@@ -7,19 +7,16 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::domain::bounds::Thresholds;
 use crate::domain::classify::Quota;
 use crate::domain::outcome::Outcome;
 use crate::domain::target::{Model, OTHER, Provider, Target};
 use crate::domain::time::Timestamp;
 
 use super::counts::{Arrival, Counts};
+use super::egress::{Egress, Reach};
 use super::judge::{Grids, Judge};
 use super::snapshot::{ProbeView, QuotaKey, QuotaView, Snapshot, TargetView};
 use super::{AHEAD_MAX, FRESH_MAX, LATE_MAX, Options};
-
-/// Network failures of the last minute that make a provider count as unreachable.
-const UNREACHABLE_MIN: u64 = 3;
 
 /// A smaller step back of the wall clock is ordinary slewing.
 const CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
@@ -31,7 +28,6 @@ const QUOTAS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Book {
-    thresholds: Thresholds,
     grids: Grids,
     probed: HashMap<Target, Duration>,
     targets_max: usize,
@@ -49,7 +45,8 @@ pub(super) struct Book {
     /// Targets known from reports alone, which the cap is about.
     reported: usize,
     providers: HashSet<Provider>,
-    egress: bool,
+    reach: Reach,
+    egress: Egress,
     dropped_target_cap: u64,
     dropped_code_cap: u64,
     clock_steps_back: u64,
@@ -68,7 +65,6 @@ struct Entry {
 impl Book {
     pub(super) fn new(options: &Options, now: Timestamp) -> Self {
         let mut book = Self {
-            thresholds: options.thresholds,
             grids: Grids::new(&options.thresholds),
             probed: HashMap::new(),
             targets_max: options.targets_max,
@@ -81,7 +77,8 @@ impl Book {
             last_read: now,
             reported: 0,
             providers: HashSet::new(),
-            egress: false,
+            reach: Reach::default(),
+            egress: Egress::default(),
             dropped_target_cap: 0,
             dropped_code_cap: 0,
             clock_steps_back: 0,
@@ -91,20 +88,16 @@ impl Book {
     }
 
     pub(super) fn configure(&mut self, options: &Options, now: Timestamp) {
-        let thresholds_changed = self.thresholds != options.thresholds;
-        self.thresholds = options.thresholds;
+        let changed = self.grids.adopt(&options.thresholds);
         self.targets_max = options.targets_max;
         let probed: HashMap<Target, Duration> = options.probed.iter().cloned().collect();
-        if thresholds_changed {
-            self.grids = Grids::new(&options.thresholds);
-        }
         let configured: HashSet<Target> =
             options.configured.iter().chain(probed.keys()).cloned().collect();
         for entry in &mut self.entries {
             entry.configured = configured.contains(&entry.target);
             let interval = probed.get(&entry.target).copied();
-            if thresholds_changed {
-                entry.judge = Judge::new(&self.grids, interval, now);
+            for signal in &changed {
+                entry.judge.restart(*signal, &self.grids, interval);
             }
             entry.judge.set_probe_interval(interval);
             entry.probe = interval.map(|_| entry.probe.take().unwrap_or_default());
@@ -134,7 +127,8 @@ impl Book {
 
     pub(super) fn record(&mut self, outcome: &Outcome, arrival: Arrival, now: Timestamp) {
         let age = now.since(outcome.at);
-        if age > LATE_MAX || outcome.at.since(now) > AHEAD_MAX {
+        // The book's clock may be held a little ahead of the one that the intake judged by.
+        if age > LATE_MAX + CLOCK_HELD_MAX || outcome.at.since(now) > AHEAD_MAX {
             return;
         }
         let position = self.position(&outcome.target, u64::from(outcome.count), now);
@@ -145,6 +139,7 @@ impl Book {
         let fresh = arrival == Arrival::Live && age <= FRESH_MAX;
         if fresh && !entry.target.is_other() {
             entry.judge.feed(outcome);
+            self.reach.add(outcome, now);
         }
     }
 
@@ -181,7 +176,7 @@ impl Book {
             return;
         }
         self.ticked_s = now.secs();
-        self.egress = self.sees_egress(now);
+        self.egress = self.reach.judge(now);
         for entry in &mut self.entries {
             if !entry.target.is_other() {
                 entry.judge.tick(&self.grids, seconds, self.egress, now);
@@ -189,30 +184,16 @@ impl Book {
         }
     }
 
-    /// Whether every provider with traffic in the last minute fails with `network` and nothing
-    /// else. A single provider proves nothing, and one or two stray failures do not either.
-    fn sees_egress(&self, now: Timestamp) -> bool {
-        let mut by_provider: HashMap<&Provider, (u64, u64)> = HashMap::new();
-        for entry in &self.entries {
-            let (network, other) = entry.counts.reachability(now);
-            let sum = by_provider.entry(&entry.target.provider).or_default();
-            sum.0 += network;
-            sum.1 += other;
-        }
-        let answered = by_provider.values().any(|(_, other)| *other > 0);
-        let unreachable =
-            by_provider.values().filter(|(network, _)| *network >= UNREACHABLE_MIN).count();
-        !answered && unreachable >= 2
-    }
-
     pub(super) fn snapshot(&self, now: Timestamp) -> Snapshot {
         let now = self.newest.max(now);
+        // What is no longer configured and was never seen is not known any more.
+        let known = |entry: &&Entry| entry.configured || entry.counts.last_outcome_at().is_some();
         let mut targets: Vec<TargetView> =
-            self.entries.iter().map(|entry| entry.view(&self.grids, now)).collect();
+            self.entries.iter().filter(known).map(|entry| entry.view(now)).collect();
         targets.sort_unstable_by(|a, b| a.target.cmp(&b.target));
         Snapshot {
             at: now,
-            egress: self.egress,
+            egress: self.egress == Egress::Certain,
             targets,
             quotas: self.quotas.clone(),
             dropped_target_cap: self.dropped_target_cap,
@@ -274,7 +255,7 @@ impl Book {
 }
 
 impl Entry {
-    fn view(&self, grids: &Grids, now: Timestamp) -> TargetView {
+    fn view(&self, now: Timestamp) -> TargetView {
         let (state, reason) = self.judge.verdict();
         TargetView {
             target: self.target.clone(),
@@ -285,7 +266,7 @@ impl Entry {
             since: self.judge.since(),
             stale: self.judge.stale(),
             transitions: self.judge.transitions(),
-            signals: self.judge.signals(grids),
+            signals: self.judge.signals(),
             windows: self.counts.windows(now),
             recent_by_source: self.counts.recent_by_source(now),
             latency: self.counts.latency(now),

@@ -38,8 +38,6 @@ pub(super) struct Counts {
     one_day: Ring<144, TALLY_COUNTS>,
     /// Attempts by source, beside `five_minutes`.
     recent_by_source: Ring<30, { Source::COUNT }>,
-    /// First attempts that failed with `network`, and all others, of the last minute.
-    reachability: Ring<6, 2>,
     latency: Latency,
     last_outcome_at: Option<Timestamp>,
 }
@@ -89,7 +87,6 @@ impl Counts {
             one_hour: Ring::new(MINUTE_MS),
             one_day: Ring::new(10 * MINUTE_MS),
             recent_by_source: Ring::new(10 * SECOND_MS),
-            reachability: Ring::new(10 * SECOND_MS),
             latency: Latency::default(),
             last_outcome_at: None,
         }
@@ -102,19 +99,30 @@ impl Counts {
         // would shut out what really happens then.
         let at = outcome.at.min(now);
         let count = u64::from(outcome.count);
+        // A misconfigured probe says something about us: Prometheus counts it, health does not.
+        let about_us = outcome.source == Source::Probe && outcome.class.is_misconfigured_probe();
         let series = self.series_mut(outcome);
-        add_to_hour(&mut series.hours, at.hour(), outcome, now.hour());
+        if !about_us {
+            add_to_hour(&mut series.hours, at.hour(), outcome, now.hour());
+        }
         let mut code_overflowed = false;
         if arrival == Arrival::Live {
             series.counters.by_class[outcome.attempt.index()][outcome.class.index()] += count;
             code_overflowed = add_code(&mut series.counters, outcome.code, count);
+        }
+        if about_us {
+            return code_overflowed;
+        }
+        if arrival == Arrival::Live {
             self.add_shared(outcome, at);
         }
         self.add_to_windows(outcome, at, now);
         if outcome.class == Class::Ok {
             self.latency.observe(outcome, at, now);
         }
-        self.last_outcome_at = self.last_outcome_at.max(Some(at));
+        // What lies ahead was seen before the clock stepped back.
+        let earlier = self.last_outcome_at.filter(|last| *last <= now);
+        self.last_outcome_at = Some(earlier.map_or(at, |last| last.max(at)));
         code_overflowed
     }
 
@@ -182,18 +190,6 @@ impl Counts {
             let sum = &mut slot[outcome.source.index()];
             *sum = sum.saturating_add(outcome.count);
         }
-        if outcome.attempt == Attempt::First
-            && let Some(slot) = self.reachability.slot_mut(at, now)
-        {
-            let sum = &mut slot[usize::from(outcome.class != Class::Network)];
-            *sum = sum.saturating_add(outcome.count);
-        }
-    }
-
-    /// First attempts of the last minute: (failed with `network`, anything else).
-    pub(super) fn reachability(&self, now: Timestamp) -> (u64, u64) {
-        let [network, other] = self.reachability.sum(now);
-        (network, other)
     }
 
     pub(super) fn windows(&self, now: Timestamp) -> Windows {
@@ -259,6 +255,10 @@ fn add_to_hour(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, outcome: &Outcom
     let oldest = (newest.index() + 1).saturating_sub(HOURS_KEPT as u64);
     while hours.front().is_some_and(|(hour, _)| hour.index() < oldest) {
         hours.pop_front();
+    }
+    // Rows of a future that a stepped-back clock has not reached.
+    while hours.back().is_some_and(|(hour, _)| *hour > newest) {
+        hours.pop_back();
     }
     if hour.index() < oldest {
         return;
@@ -330,16 +330,17 @@ impl Latency {
         }
     }
 
-    /// Moves to the span of `now`, keeping the span before it.
+    /// Moves to the span of `now`, keeping the span before it; a clock that stepped back starts
+    /// afresh.
     fn turn(&mut self, now: Timestamp) {
         let span = now.millis() / LATENCY_SPAN_MS;
-        match span.saturating_sub(self.span) {
-            0 => return,
-            1 => {
+        match span.checked_sub(self.span) {
+            Some(0) => return,
+            Some(1) => {
                 self.duration = [Sketch::default(), self.duration[0]];
                 self.time_to_first_token = [Sketch::default(), self.time_to_first_token[0]];
             }
-            2.. => {
+            Some(2..) | None => {
                 self.duration = Default::default();
                 self.time_to_first_token = Default::default();
             }

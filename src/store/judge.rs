@@ -2,20 +2,36 @@
 
 use std::time::Duration;
 
+use crate::domain::bounds::Thresholds;
 use crate::domain::detect::{Evidence, Filter, Grid};
 use crate::domain::outcome::{Attempt, Class, Outcome, Signal, Source};
 use crate::domain::state::{Facts, Reason, SignalState, TargetState, decide};
 use crate::domain::time::Timestamp;
 
+use super::egress::Egress;
 use super::snapshot::SignalView;
+
+/// In silence the filters relax a little every second. Showing that would make every health answer
+/// new every second and tell nobody anything; once a minute is enough.
+const SHOWN_FOR: Duration = Duration::from_secs(60);
 
 /// The three grids, shared by every target.
 #[derive(Debug)]
 pub(super) struct Grids([Grid; Signal::COUNT]);
 
 impl Grids {
-    pub(super) fn new(thresholds: &crate::domain::bounds::Thresholds) -> Self {
+    pub(super) fn new(thresholds: &Thresholds) -> Self {
         Self(Signal::ALL.map(|signal| Grid::new(thresholds.of(signal))))
+    }
+
+    /// Adopts other thresholds; tells which signals they changed.
+    pub(super) fn adopt(&mut self, thresholds: &Thresholds) -> Vec<Signal> {
+        let changed = |signal: &Signal| thresholds.of(*signal) != self.0[signal.index()].bounds();
+        let changed: Vec<Signal> = Signal::ALL.into_iter().filter(changed).collect();
+        for signal in &changed {
+            self.0[signal.index()] = Grid::new(thresholds.of(*signal));
+        }
+        changed
     }
 }
 
@@ -24,6 +40,10 @@ impl Grids {
 pub(super) struct Judge {
     feed: Feed,
     signals: [Watched; Signal::COUNT],
+    /// The signals as last shown, and when.
+    shown: [SignalView; Signal::COUNT],
+    shown_at: Timestamp,
+    heard: bool,
     state: TargetState,
     reason: Reason,
     stale: bool,
@@ -38,6 +58,8 @@ struct Feed {
     failures: [u64; Signal::COUNT],
     /// Those of the outage failures that were of class `network`.
     network: u64,
+    /// Failures of class `network` of earlier seconds, held back while it is open whose they are.
+    held: u64,
 }
 
 /// One signal's filter and what it takes to publish it.
@@ -50,13 +72,13 @@ struct Watched {
 impl Judge {
     /// A target first known `now`, probed every `probe_interval` if at all.
     pub(super) fn new(grids: &Grids, probe_interval: Option<Duration>, now: Timestamp) -> Self {
-        let watched = |grid: &Grid| Watched {
-            filter: Filter::new(grid),
-            evidence: Evidence::new(probe_interval),
-        };
+        let signals = grids.0.each_ref().map(|grid| Watched::new(grid, probe_interval));
         Self {
             feed: Feed::default(),
-            signals: grids.0.each_ref().map(watched),
+            shown: views(&signals, grids),
+            shown_at: now,
+            heard: false,
+            signals,
             state: TargetState::Unknown,
             reason: Reason::NoEvidence,
             stale: false,
@@ -87,17 +109,43 @@ impl Judge {
     }
 
     /// Advances by `seconds`: the missing ones as empty, the last with what the feed holds.
-    pub(super) fn tick(&mut self, grids: &Grids, seconds: u64, egress: bool, now: Timestamp) {
+    pub(super) fn tick(&mut self, grids: &Grids, seconds: u64, egress: Egress, now: Timestamp) {
         let mut feed = std::mem::take(&mut self.feed);
-        if egress {
-            // The fault is ours: not a word of it goes to the provider's account.
-            feed.failures[Signal::Outage.index()] -= feed.network;
+        let outage = &mut feed.failures[Signal::Outage.index()];
+        match egress {
+            Egress::Clear => *outage += feed.held,
+            Egress::Suspected => {
+                *outage -= feed.network;
+                self.feed.held = feed.held + feed.network;
+            }
+            // The fault is ours: none of it goes to the provider's account.
+            Egress::Certain => *outage -= feed.network,
         }
         for ((watched, grid), failures) in self.signals.iter_mut().zip(&grids.0).zip(feed.failures)
         {
             watched.tick(grid, seconds, feed.ok + failures, failures);
         }
-        self.decide(grids, egress, now);
+        let heard = feed.ok > 0 || feed.failures.iter().any(|failures| *failures > 0);
+        self.heard |= heard;
+        self.decide(grids, egress == Egress::Certain, now);
+        let silent_for_long = self.heard && now.since(self.shown_at) >= SHOWN_FOR;
+        let states = |views: &[SignalView; Signal::COUNT]| views.each_ref().map(|v| v.state);
+        let views = views(&self.signals, grids);
+        if heard || silent_for_long || states(&views) != states(&self.shown) {
+            self.shown = views;
+            self.shown_at = now;
+        }
+    }
+
+    /// Starts one signal afresh, because its thresholds changed.
+    pub(super) fn restart(
+        &mut self,
+        signal: Signal,
+        grids: &Grids,
+        probe_interval: Option<Duration>,
+    ) {
+        self.signals[signal.index()] = Watched::new(&grids.0[signal.index()], probe_interval);
+        self.shown = views(&self.signals, grids);
     }
 
     /// Adopts another probe interval: evidence from sparse probes stays valid for longer.
@@ -112,7 +160,8 @@ impl Judge {
             self.signals[index].publish(&grids.0[index])
         });
         let [overload, outage, _] = published;
-        self.stale = overload.1 && outage.1;
+        let unknown = |(state, _): (SignalState, bool)| state == SignalState::Unknown;
+        self.stale = unknown(overload) && unknown(outage) && (overload.1 || outage.1);
         let signals = published.map(|(state, _)| state);
         let (state, reason) = decide(&Facts { signals, stale: self.stale, egress });
         if state != self.state {
@@ -139,13 +188,22 @@ impl Judge {
         self.transitions
     }
 
-    /// The signals as published.
-    pub(super) fn signals(&self, grids: &Grids) -> [SignalView; Signal::COUNT] {
-        std::array::from_fn(|index| self.signals[index].view(&grids.0[index]))
+    /// The signals as shown: as of the last second that brought something, a change of state, or
+    /// the last minute of silence.
+    pub(super) fn signals(&self) -> [SignalView; Signal::COUNT] {
+        self.shown
     }
 }
 
+fn views(signals: &[Watched; Signal::COUNT], grids: &Grids) -> [SignalView; Signal::COUNT] {
+    std::array::from_fn(|index| signals[index].view(&grids.0[index]))
+}
+
 impl Watched {
+    fn new(grid: &Grid, probe_interval: Option<Duration>) -> Self {
+        Self { filter: Filter::new(grid), evidence: Evidence::new(probe_interval) }
+    }
+
     fn tick(&mut self, grid: &Grid, seconds: u64, decided: u64, failures: u64) {
         if seconds > 1 {
             self.filter.run_idle(grid, seconds - 1);

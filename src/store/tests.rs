@@ -130,6 +130,57 @@ fn a_tenth_shed_makes_a_target_overloaded_and_silence_makes_it_unknown() {
 }
 
 #[test]
+fn what_is_shown_rests_in_silence_and_is_renewed_once_a_minute() {
+    let options = Options { configured: vec![target("b/m")], targets_max: 9, ..Options::default() };
+    let store = Store::new(&options, at(0));
+    for s in 0..60 {
+        second(&store, &[outcome("a/m", Class::Ok, s)], s);
+    }
+    let estimate = |name: &str, s: u64| view(&store, name, s).signals[0].estimate;
+    let (seen, unseen) = (estimate("a/m", 60), estimate("b/m", 60));
+    let mut renewed = 0;
+    for s in 61..=240 {
+        let before = estimate("a/m", s);
+        store.tick(at(s));
+        renewed += u32::from(estimate("a/m", s) != before);
+    }
+    assert_eq!(renewed, 3);
+    assert!(estimate("a/m", 240) > seen, "silence relaxes");
+    assert_eq!(estimate("b/m", 240), unseen, "nothing is known, and nothing changes");
+}
+
+#[test]
+fn a_target_that_only_ever_failed_goes_stale_in_silence_too() {
+    let store = store(10);
+    for s in 0..80 {
+        second(&store, &[outcome("a/m", Class::Overloaded, s)], s);
+    }
+    assert_eq!(view(&store, "a/m", 80).state, TargetState::Overloaded);
+    store.tick(at(80 + 301));
+    let silent = view(&store, "a/m", 381);
+    assert_eq!((silent.state, silent.reason), (TargetState::Unknown, Reason::Stale));
+}
+
+#[test]
+fn other_thresholds_restart_only_their_own_signal() {
+    let store = store(10);
+    for s in 0..60 {
+        let mut down = outcome("a/m", Class::Unavailable, s);
+        down.count = 5;
+        second(&store, &[outcome("a/m", Class::Ok, s), down], s);
+    }
+    let overload = crate::domain::bounds::Bounds::new(0.01, 0.05).unwrap();
+    let usual = Thresholds::default();
+    let thresholds =
+        Thresholds::new(overload, usual.of(Signal::Outage), usual.of(Signal::RateLimit));
+    store.configure(&Options { thresholds, targets_max: 10, ..Options::default() }, at(60));
+    store.tick(at(61));
+    let seen = view(&store, "a/m", 61);
+    assert_eq!((seen.state, seen.reason), (TargetState::Unavailable, Reason::Outage));
+    assert_eq!(seen.signals[Signal::Overload.index()].confidence, "none");
+}
+
+#[test]
 fn our_own_rate_limit_sets_the_reason_and_never_the_state() {
     let store = store(10);
     for s in 0..60 {
@@ -155,23 +206,48 @@ fn a_misconfigured_probe_and_a_retry_feed_counters_only() {
     }
     let seen = view(&store, "a/m", 60);
     assert_eq!((seen.state, seen.reason), (TargetState::Unknown, Reason::NoEvidence));
-    assert_eq!(seen.windows.five_minutes.attempts, 120);
+    assert_eq!(seen.windows.five_minutes.attempts, 60, "the retries");
+    assert_eq!(seen.hours[0].1.attempts, 60);
+    let probe = &seen.counters.by_source[Source::Probe.index()];
+    assert_eq!(probe.by_class[0][Class::QuotaExhausted.index()], 60);
 }
 
 #[test]
 fn when_every_provider_fails_on_the_network_the_fault_is_ours() {
     let store = store(10);
-    for s in 0..20 {
-        let cut = ["a/m", "b/m"].map(|name| outcome(name, Class::Network, s));
-        second(&store, &cut, s);
+    let both = |class, s| ["a/m", "b/m"].map(|name| outcome(name, class, s));
+    for s in 0..60 {
+        second(&store, &both(Class::Ok, s), s);
     }
-    let seen = view(&store, "a/m", 20);
-    assert_eq!((seen.state, seen.reason), (TargetState::Unknown, Reason::Egress));
-    for s in 20..120 {
-        let good = ["a/m", "b/m"].map(|name| outcome(name, Class::Ok, s));
-        second(&store, &good, s);
+    // Never a word against the providers, from the first failure on.
+    for s in 60..80 {
+        second(&store, &both(Class::Network, s), s);
+        let seen = view(&store, "a/m", s + 1);
+        assert!(seen.state <= TargetState::Unknown, "{} s: {}", s, seen.state);
+        let certain = s >= 62;
+        assert_eq!(seen.reason == Reason::Egress, certain, "{s} s: {:?}", seen.reason);
     }
-    assert_eq!(view(&store, "a/m", 120).state, TargetState::Healthy);
+    for s in 80..140 {
+        second(&store, &both(Class::Ok, s), s);
+        assert!(view(&store, "a/m", s + 1).state < TargetState::Degraded, "{s} s");
+    }
+    assert_eq!(view(&store, "a/m", 140).state, TargetState::Healthy);
+}
+
+#[test]
+fn a_provider_that_answers_while_others_fail_clears_us() {
+    let store = store(10);
+    for s in 0..60 {
+        let mixed = [
+            outcome("a/m", Class::Network, s),
+            outcome("b/m", Class::Network, s),
+            outcome("c/m", Class::Ok, s),
+        ];
+        second(&store, &mixed, s);
+    }
+    let states = ["a/m", "b/m", "c/m"].map(|name| view(&store, name, 60).state);
+    let down = TargetState::Unavailable;
+    assert_eq!(states, [down, down, TargetState::Healthy]);
 }
 
 #[test]
@@ -252,6 +328,7 @@ fn a_clock_that_steps_back_is_counted_and_does_no_harm() {
     }
     let mut back = outcome("a/m", Class::Ok, 0);
     back.at = early;
+    back.duration = Some(Duration::from_millis(280));
     for s in 0..30 {
         let now = Timestamp::from_secs(START - 7_200 + s);
         store.record(std::slice::from_ref(&back), Arrival::Live, now);
@@ -259,6 +336,9 @@ fn a_clock_that_steps_back_is_counted_and_does_no_harm() {
     }
     let snapshot = store.snapshot(Timestamp::from_secs(START - 7_170));
     assert_eq!(snapshot.clock_steps_back, 1);
+    assert_eq!(snapshot.targets[0].last_outcome_at, Some(early));
+    assert_eq!(snapshot.targets[0].latency.p50, Some(Duration::from_millis(288)));
+    assert_eq!(snapshot.targets[0].hours.len(), 1, "the rows of the future are gone");
     assert_eq!(snapshot.targets[0].windows.five_minutes.attempts, 30);
     assert_eq!(snapshot.targets[0].state, TargetState::Healthy);
 }
@@ -275,5 +355,6 @@ fn a_new_configuration_keeps_the_counts() {
     assert_eq!(snapshot.targets[0].windows.five_minutes.attempts, 1);
     assert!(snapshot.targets[1].configured && snapshot.targets[1].probe.is_some());
     store.configure(&Options { targets_max: 3, ..Options::default() }, at(2));
-    assert!(!store.snapshot(at(2)).targets[1].configured);
+    let snapshot = store.snapshot(at(2));
+    assert_eq!(snapshot.targets.len(), 1, "neither configured nor seen");
 }
