@@ -154,12 +154,7 @@ impl Reports {
                 Ok((id, record.outcome(&names, now)?))
             });
             match result {
-                Ok((id, Classified { outcome, matched_by })) => {
-                    if let Some(rule) = matched_by {
-                        self.stats.count_classified(rule.as_str(), u64::from(outcome.count));
-                    }
-                    parsed.push((id, outcome));
-                }
+                Ok(one) => parsed.push(one),
                 Err(refusal) => {
                     self.stats.count_rejected(refusal.reason.as_str());
                     receipt.rejected.push(refusal.at(index));
@@ -176,20 +171,23 @@ impl Reports {
 
     fn without_duplicates(
         &self,
-        parsed: Vec<(Option<String>, Outcome)>,
+        parsed: Vec<(Option<String>, Classified)>,
         batch_key: Option<&str>,
         now: Timestamp,
         receipt: &mut Receipt,
     ) -> Vec<Outcome> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // A batch of which nothing could be counted may be sent again, mended, under its key.
-        let repeated = batch_key
-            .is_some_and(|key| !parsed.is_empty() && !seen.first_time(("batch", key), now));
+        let keyed = batch_key.filter(|_| !parsed.is_empty());
+        let repeated = keyed.is_some_and(|key| !seen.first_time(("batch", key), now));
         let mut outcomes = Vec::with_capacity(parsed.len());
-        for (id, outcome) in parsed {
+        for (id, Classified { outcome, matched_by }) in parsed {
             if repeated || id.is_some_and(|id| !seen.first_time(("record", &id), now)) {
                 receipt.duplicate += 1;
             } else {
+                if let Some(rule) = matched_by {
+                    self.stats.count_classified(rule.as_str(), u64::from(outcome.count));
+                }
                 outcomes.push(outcome);
             }
         }

@@ -66,8 +66,9 @@ async fn a_bad_record_is_named_by_index_and_field_and_the_good_ones_are_kept() {
         (r#"{"provider":"p","model":"m","status":200,"attempt":-1}"#, "attempt: expected"),
         (r#"{"provider":"p","model":"m","status":200,"final":"yes"}"#, "final: expected"),
         (r#"{"provider":"p","model":"m","status":200,"retry_after":"soon"}"#, "retry_after:"),
-        ("7", "expected an outcome as a JSON object"),
-        ("null", "expected an outcome as a JSON object"),
+        ("7", "not an outcome as a JSON object"),
+        ("null", "not an outcome as a JSON object"),
+        (r#""tell me about the moon""#, "not an outcome as a JSON object (line 1"),
     ] {
         check(&daemon, format!("[{GOOD},{record}]"), 200, &["\"index\":1", text]).await;
         check(&daemon, format!("[{record}]"), 400, &["\"index\":0", text, "remedy"]).await;
@@ -87,6 +88,32 @@ async fn a_bad_record_is_named_by_index_and_field_and_the_good_ones_are_kept() {
 }
 
 #[tokio::test]
+async fn an_answer_never_repeats_what_was_sent_at_length() {
+    let daemon = daemon::start("").await;
+    let prompt = "tell me about the moon ".repeat(2_000);
+    for record in [
+        format!("{prompt:?}"),
+        format!(r#"{{"provider":"p","model":"m","class":{prompt:?}}}"#),
+        format!(r#"{{"provider":"p","model":"m","error":{:?}}}"#, &prompt[..100]),
+        format!(r#"{{"provider":"p","model":{prompt:?},"status":200}}"#),
+    ] {
+        let answer = daemon.report(record).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.body.len() < 1_000, "{} bytes", answer.body.len());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_says_the_stream_was_shed_is_believed() {
+    let daemon = daemon::start("").await;
+    let said = r#"{"provider":"p","model":"m","status":200,"phase":"stream","class":"overloaded"}"#;
+    daemon.report(said).await;
+    daemon
+        .target_when("p/m", "the overload", |health| health["windows"]["5m"]["overloaded"] == 1)
+        .await;
+}
+
+#[tokio::test]
 async fn a_broken_batch_keeps_what_came_before_the_break() {
     let daemon = daemon::start("").await;
     check(&daemon, format!("[{GOOD},{{\"provider\":"), 200, &["\"accepted\":1", "\"index\":1"])
@@ -95,6 +122,9 @@ async fn a_broken_batch_keeps_what_came_before_the_break() {
         .await;
     let invalid = [GOOD.as_bytes(), b"\n{\"provider\":\"\xff\xfe\"}\n", GOOD.as_bytes()].concat();
     check(&daemon, invalid, 200, &["\"accepted\":2", "\"index\":1"]).await;
+    let inside: &[&[u8]] =
+        &[b"{\"outcomes\":[", GOOD.as_bytes(), b",{\"model\":\"\xff\n\"},", GOOD.as_bytes(), b"]}"];
+    check(&daemon, inside.concat(), 200, &["\"accepted\":2", "\"index\":1"]).await;
     let deep = format!("[{GOOD},{}", "[".repeat(500_000));
     check(&daemon, deep, 200, &["\"accepted\":1", "\"index\":1"]).await;
     let nested = format!(

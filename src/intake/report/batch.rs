@@ -1,11 +1,5 @@
 //! The bytes of a batch, taken apart into the bytes of its records.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::RejectReason;
 use super::refusal::Refusal;
 
@@ -29,27 +23,46 @@ pub enum BatchError {
 /// The records of a batch in order; a piece that cannot be a record is a refusal in its place.
 type Elements<'a> = Vec<Result<&'a [u8], Refusal>>;
 
-/// `{"outcomes": […]}`.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    outcomes: Option<&'a RawValue>,
-}
-
-/// Takes a batch apart.
+/// Takes a batch apart, by brackets and strings alone: what is wrong inside a record stays inside
+/// it, be it bad UTF-8, a raw line break or a missing value.
 pub(super) fn split(body: &[u8]) -> Result<Elements<'_>, BatchError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     match body.first() {
         None => Err(BatchError::Empty),
         Some(b'[') => split_array(body),
-        // One object, pretty-printed or not, is whole JSON; anything else is taken by lines.
-        Some(_) => match serde_json::from_slice::<Envelope<'_>>(body) {
-            Ok(Envelope { outcomes: Some(outcomes) }) if outcomes.get().starts_with('[') => {
-                split_array(outcomes.get().as_bytes())
+        Some(b'{') => {
+            let end = end_of_value(body, 0);
+            let whole = end.is_none_or(|end| body[end..].trim_ascii().is_empty());
+            match envelope(body) {
+                Some(outcomes) if whole => split_array(outcomes),
+                // One object, pretty-printed or not; a batch by lines has more behind it.
+                Some(_) | None if end.is_some() && whole => Ok(vec![checked(body)]),
+                Some(_) | None => split_lines(body),
             }
-            Ok(_) => Ok(vec![checked(body)]),
-            Err(_) => split_lines(body),
-        },
+        }
+        Some(_) => split_lines(body),
+    }
+}
+
+/// The array of `{"outcomes": […]}`, from its bracket on.
+fn envelope(body: &[u8]) -> Option<&[u8]> {
+    let mut at = 1;
+    loop {
+        at = skip_blank(body, at);
+        let key_end = end_of_value(body, at).filter(|_| body.get(at) == Some(&b'"'))?;
+        let colon = skip_blank(body, key_end);
+        let value = skip_blank(body, colon + 1);
+        if body.get(colon) != Some(&b':') {
+            return None;
+        }
+        if &body[at..key_end] == b"\"outcomes\"" {
+            return (body.get(value) == Some(&b'[')).then(|| &body[value..]);
+        }
+        let comma = skip_blank(body, end_of_value(body, value)?);
+        if body.get(comma) != Some(&b',') {
+            return None;
+        }
+        at = comma + 1;
     }
 }
 
@@ -70,19 +83,86 @@ fn split_lines(body: &[u8]) -> Result<Elements<'_>, BatchError> {
 /// Takes an array apart. Where it breaks off, the records before the break are kept and the
 /// break is named.
 fn split_array(body: &[u8]) -> Result<Elements<'_>, BatchError> {
-    let mut collected = Collected::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let result =
-        Collect(&mut collected).deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    if collected.too_many {
-        return Err(BatchError::TooManyRecords);
+    let mut elements = Vec::new();
+    let mut at = skip_blank(body, 1);
+    if body.get(at) == Some(&b']') {
+        return Ok(elements);
     }
-    let mut elements = collected.elements;
-    if let Err(error) = result {
-        let text = format!("malformed JSON: {error}; the batch was read up to here");
-        elements.push(Err(Refusal::new(RejectReason::Malformed, text)));
+    loop {
+        let end = match body.get(at) {
+            None | Some(b',' | b']' | b'}') => None,
+            Some(_) => end_of_value(body, at),
+        };
+        let Some(end) = end else {
+            elements.push(Err(broken("a record is missing or does not end", at)));
+            return Ok(elements);
+        };
+        if elements.len() >= RECORDS_MAX {
+            return Err(BatchError::TooManyRecords);
+        }
+        elements.push(checked(&body[at..end]));
+        at = skip_blank(body, end);
+        match body.get(at) {
+            Some(b',') => at = skip_blank(body, at + 1),
+            Some(b']') => return Ok(elements),
+            Some(_) | None => {
+                elements.push(Err(broken("expected a comma or the end of the array", at)));
+                return Ok(elements);
+            }
+        }
     }
-    Ok(elements)
+}
+
+fn broken(what: &str, at: usize) -> Refusal {
+    let text = format!("malformed JSON at byte {at}: {what}; nothing behind it was read");
+    Refusal::new(RejectReason::Malformed, text)
+}
+
+/// The end of the JSON value that begins at `from`, by its brackets and strings; `None` where
+/// there is none. What is inside is not looked at.
+fn end_of_value(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = from;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at = end_of_string(bytes, at)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => return (depth == 1).then_some(at + 1),
+            b'}' | b']' => depth -= 1,
+            _ if depth == 0 => return Some(end_of_scalar(bytes, at)).filter(|end| *end > at),
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// The end of a number, a literal, or whatever else stands in their place.
+fn end_of_scalar(bytes: &[u8], from: usize) -> usize {
+    let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b'"') || byte.is_ascii_whitespace();
+    bytes[from..].iter().position(ends).map_or(bytes.len(), |length| from + length)
+}
+
+/// The end of the string that begins at `from`, behind its closing quote.
+fn end_of_string(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+fn skip_blank(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
 fn checked(bytes: &[u8]) -> Result<&[u8], Refusal> {
@@ -93,57 +173,22 @@ fn checked(bytes: &[u8]) -> Result<&[u8], Refusal> {
     Err(Refusal::new(RejectReason::TooLarge, text))
 }
 
-#[derive(Default)]
-struct Collected<'a> {
-    elements: Elements<'a>,
-    too_many: bool,
-}
-
-/// Collects the raw elements of an array into a place that outlives an error.
-struct Collect<'c, 'a>(&'c mut Collected<'a>);
-
-impl<'a> DeserializeSeed<'a> for Collect<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Collect<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of outcomes")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(element) = seq.next_element::<&'a RawValue>()? {
-            if self.0.elements.len() >= RECORDS_MAX {
-                self.0.too_many = true;
-                return Err(serde::de::Error::custom("too many records"));
-            }
-            self.0.elements.push(checked(element.get().as_bytes()));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The records as text, refusals as `!reason`.
-    fn check(body: &str, expected: &[&str]) {
-        let elements: Vec<String> = split(body.as_bytes())
+    fn check(body: impl AsRef<[u8]>, expected: &[&str]) {
+        let body = body.as_ref();
+        let elements: Vec<String> = split(body)
             .unwrap()
             .into_iter()
             .map(|element| match element {
-                Ok(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+                Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 Err(refusal) => format!("!{}", refusal.reason.as_str()),
             })
             .collect();
-        assert_eq!(elements, expected, "{body}");
+        assert_eq!(elements, expected, "{:.200}", String::from_utf8_lossy(body));
     }
 
     #[test]
@@ -153,14 +198,56 @@ mod tests {
         check("{\"a\":1}\n\n{\"b\":2}\r\n", &[r#"{"a":1}"#, r#"{"b":2}"#]);
         check(r#"[{"a":1}, 7 ]"#, &[r#"{"a":1}"#, "7"]);
         check(r#"{"outcomes":[{"a":1}]}"#, &[r#"{"a":1}"#]);
+        check(r#"{"v":[{}], "outcomes" : [ {"a":1} ] , "x":2}"#, &[r#"{"a":1}"#]);
+        check(r#"{"outcomes":7}"#, &[r#"{"outcomes":7}"#]);
         check("\u{feff}[]", &[]);
     }
 
     #[test]
     fn what_comes_before_a_break_is_kept() {
         check(r#"[{"a":1},{"b":"#, &[r#"{"a":1}"#, "!malformed"]);
-        check(r#"[{"a":1}]]"#, &[r#"{"a":1}"#, "!malformed"]);
+        check(r#"[{"a":1},]"#, &[r#"{"a":1}"#, "!malformed"]);
+        check(r#"{"outcomes":[{"a":1},{"b":"#, &[r#"{"a":1}"#, "!malformed"]);
+        check(r#"{"outcomes":[{"a":1}"#, &[r#"{"a":1}"#, "!malformed"]);
         check("{\"a\":1}\nnonsense\n{\"b\":2}", &[r#"{"a":1}"#, "nonsense", r#"{"b":2}"#]);
+    }
+
+    #[test]
+    fn what_is_wrong_inside_a_record_stays_inside_it() {
+        for bad in ["{\"m\":\"\\ud800\"}", "{\"m\":\"a\nb\"}", "{\"m\":}", "{,}", "nonsense"] {
+            check(
+                format!(r#"[{{"a":1}},{bad},{{"b":"]}}\""}}]"#),
+                &[r#"{"a":1}"#, bad, r#"{"b":"]}\""}"#],
+            );
+        }
+        let raw: &[u8] = b"{\"outcomes\":[{\"a\":1},{\"m\":\"\xff\"},{\"b\":2}]}";
+        check(raw, &["{\"a\":1}", "{\"m\":\"\u{fffd}\"}", "{\"b\":2}"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn valid_json_is_split_as_a_json_reader_splits_it(
+            texts in proptest::collection::vec(".{0,20}", 0..6),
+            envelope: bool,
+        ) {
+            let values: Vec<serde_json::Value> =
+                texts.iter().map(|text| serde_json::json!({"t": text, text: [text]})).collect();
+            let array = serde_json::to_string_pretty(&values).unwrap();
+            let body = if envelope { format!("{{\"outcomes\": {array}}}") } else { array };
+            let parts: Vec<serde_json::Value> = split(body.as_bytes())
+                .unwrap()
+                .into_iter()
+                .map(|part| serde_json::from_slice(part.unwrap()).unwrap())
+                .collect();
+            proptest::prop_assert_eq!(parts, values);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for head in [&b""[..], b"[", b"{\"outcomes\":[", b"{"] {
+                let _ = split(&[head, &bytes].concat());
+            }
+        }
     }
 
     #[test]

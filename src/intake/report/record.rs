@@ -22,6 +22,8 @@ use super::scalar::{Scalar, WORD_BYTES_MAX};
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Largest pre-aggregated count.
 const N_MAX: u64 = 1_000_000;
+/// Characters of a client's word that a message repeats.
+const QUOTED_CHARS_MAX: usize = 32;
 /// Seconds beyond which a time stamp is surely in milliseconds (the year 5138).
 const SECONDS_MAX: f64 = 1e11;
 
@@ -63,8 +65,15 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Reads the known fields; everything else is skipped undecoded.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        // The reader's own messages may quote the record.
         serde_json::from_slice(bytes).map_err(|error| {
-            let text = format!("malformed record: {error}");
+            let what = match error.classify() {
+                serde_json::error::Category::Data => "not an outcome as a JSON object",
+                serde_json::error::Category::Eof => "it ends too early",
+                serde_json::error::Category::Syntax | serde_json::error::Category::Io => "not JSON",
+            };
+            let (line, column) = (error.line(), error.column());
+            let text = format!("malformed record: {what} (line {line}, column {column})");
             Refusal::new(RejectReason::Malformed, text)
         })
     }
@@ -190,23 +199,31 @@ impl<'a> Record<'a> {
             None => None,
             Some(name) => Some(Class::parse(name).ok_or_else(|| {
                 let names = Class::ALL.map(Class::as_str).join(", ");
-                Refusal::field("class", format!("one of {names}; got {name:?}"))
+                Refusal::field("class", format!("one of {names}; got {}", quoted(name)))
             })?),
         };
         let transport = match self.error.text("error", NAME_BYTES_MAX)? {
             None => None,
             Some(name) => Some(parse_report_error(name).ok_or_else(|| {
                 let expected = "timeout, connect, reset, tls, canceled or a transport error's name";
-                Refusal::field("error", format!("{expected}; got {name:?}"))
+                Refusal::field("error", format!("{expected}; got {}", quoted(name)))
             })?),
         };
         let error_type = self.error_type.word("error_type")?;
         let error_code = self.error_code.word("error_code")?;
         let body = self.body_text();
-        let evidence = status.is_some() || transport.is_some() || error_type.is_some();
+        let evidence = transport.is_some() || error_type.is_some() || error_code.is_some();
+        let evidence = evidence || body.is_some();
+        // A 2xx by itself does not outweigh a client that says the answer failed: that is how an
+        // overload inside a stream looks to one who kept nothing else.
+        let successful = status.is_some_and(|status| (200..300).contains(&status));
         match claimed {
-            Some(class) if !evidence => return Ok((class, None)),
-            None if !evidence => return Err(missing("status, error or class")),
+            Some(class) if !evidence && (status.is_none() || successful) => {
+                return Ok((class, None));
+            }
+            None if status.is_none() && transport.is_none() && error_type.is_none() => {
+                return Err(missing("status, error or class"));
+            }
             Some(_) | None => {}
         }
         let verdict = classify_reported(&Reported {
@@ -244,6 +261,13 @@ impl<'a> Record<'a> {
             account: account.and_then(|raw| names.account(&target.provider, raw)).map(Arc::from),
         })
     }
+}
+
+/// A client's word in a message: enough to recognise it, not enough to carry a prompt.
+fn quoted(text: &str) -> String {
+    let head: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    let more = if head.len() < text.len() { "…" } else { "" };
+    format!("{head:?}{more}")
 }
 
 fn missing(what: &str) -> Refusal {
