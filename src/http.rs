@@ -4,6 +4,7 @@
 //! bytes from an answer, and map errors to one JSON shape. No decision is taken here.
 
 pub mod access;
+pub mod limits;
 pub mod server;
 
 mod body;
@@ -28,6 +29,9 @@ pub use routes::router;
 /// Asks the app to reload its configuration; the answer is what was wrong with it, if anything.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
+/// Makes the answers anew from the book.
+pub type Publish = Arc<dyn Fn() + Send + Sync>;
+
 /// What the handlers work with: handles, all cheap to clone.
 #[derive(Clone)]
 pub struct Context {
@@ -41,6 +45,11 @@ pub struct Context {
     pub names: Arc<ArcSwap<Names>>,
     /// Who may write, and how much at once.
     pub access: Arc<ArcSwap<access::Access>>,
+    /// What all requests together may hold.
+    pub limits: Arc<limits::Limits>,
+    /// Publishes the book as it stands, between two ticks: a target first seen in a report is to
+    /// be found as soon as the report is acknowledged.
+    pub publish: Publish,
     /// What this process did.
     pub stats: SelfStats,
     /// The time.

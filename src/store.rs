@@ -65,13 +65,15 @@ impl Store {
     }
 
     /// Counts a batch. Outcomes older than [`LATE_MAX`] or dated more than [`AHEAD_MAX`] ahead
-    /// are left out; the intake has refused them by name before.
-    pub fn record(&self, outcomes: &[Outcome], arrival: Arrival, now: Timestamp) {
+    /// are left out; the intake has refused them by name before. Returns whether a target was new.
+    pub fn record(&self, outcomes: &[Outcome], arrival: Arrival, now: Timestamp) -> bool {
         let mut book = self.book();
         let now = book.turn_clock(now);
+        let known = book.targets();
         for outcome in outcomes {
             book.record(outcome, arrival, now);
         }
+        book.targets() > known
     }
 
     /// Takes the latest rate-limit headers of a provider's account (empty: the only one).

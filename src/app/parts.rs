@@ -1,8 +1,8 @@
 //! Everything the daemon is made of, built once and handed down.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -17,7 +17,7 @@ use crate::ground::config::Config;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
-use crate::http::{Context, ReloadRequest};
+use crate::http::{Context, Publish, ReloadRequest};
 use crate::intake::report::Reports;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Options, Store};
@@ -37,6 +37,7 @@ pub(super) struct Parts {
     access: Arc<ArcSwap<Access>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     published: Arc<ArcSwap<Published>>,
+    publishing: Arc<Mutex<()>>,
     reports: Reports,
     exporter: Arc<Exporter>,
     config_file: Option<PathBuf>,
@@ -68,6 +69,7 @@ impl Parts {
             access: Arc::new(ArcSwap::from_pointee(access)),
             config: Arc::new(ArcSwap::from_pointee(config)),
             ready: Arc::default(),
+            publishing: Arc::default(),
             clock,
             store,
             stats,
@@ -86,6 +88,8 @@ impl Parts {
             exporter: Arc::clone(&self.exporter),
             names: Arc::clone(&self.names),
             access: Arc::clone(&self.access),
+            limits: Arc::default(),
+            publish: self.publisher(),
             stats: self.stats.clone(),
             clock: self.clock.clone(),
             reload: self.reload.clone(),
@@ -95,12 +99,23 @@ impl Parts {
 
     /// One second of the daemon: detectors, then publication.
     pub(super) fn tick(&self) {
-        let now = self.clock.now();
-        self.store.tick(now);
-        let snapshot = Arc::new(self.store.snapshot(now));
+        self.store.tick(self.clock.now());
+        self.publish();
+    }
+
+    /// Makes every answer anew from the book as it stands.
+    fn publish(&self) {
+        // Of two at once the later must not be overtaken by the older view of the other.
+        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = Arc::new(self.store.snapshot(self.clock.now()));
         log_changes(&self.snapshot.load(), &snapshot);
         self.published.store(Arc::new(Published::new(Arc::clone(&snapshot))));
         self.snapshot.store(snapshot);
+    }
+
+    fn publisher(&self) -> Publish {
+        let parts = self.clone();
+        Arc::new(move || parts.publish())
     }
 
     /// Reads the configuration file again and adopts it as a whole, or not at all.

@@ -4,16 +4,20 @@ use std::io::Read;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::access::Access;
 use super::errors::ApiError;
+use super::limits::Limits;
 
 /// A body must have arrived by then: reports are small, a slower sender is stuck or hostile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A body of this size is read in a few hundred microseconds.
+const QUICK_BYTES_MAX: usize = 64 * 1024;
 
 /// Memory that a zstd frame may ask for, as a power of two: 8 MiB, what every encoder's default
 /// levels stay under.
@@ -49,40 +53,84 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-/// Reads and decodes a body; gives its length on the wire with it.
-pub(super) async fn read(
+/// A body as it came, and the room it takes.
+pub(super) struct Received {
+    wire: Bytes,
+    encoding: String,
+    _held: Vec<OwnedSemaphorePermit>,
+}
+
+/// Receives a body within its limits and within what all bodies together may take.
+pub(super) async fn receive(
     headers: &HeaderMap,
     body: Body,
-    access: &Access,
-) -> Result<(usize, Bytes), ApiError> {
-    let wire = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, access.body_max).collect());
-    let wire = match wire.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(too_large("on the wire", access.body_max));
-        }
-        Ok(Err(_)) => {
+    body_max: usize,
+    limits: &Limits,
+) -> Result<Received, ApiError> {
+    let encoding = headers.get(CONTENT_ENCODING).map_or(Ok("identity"), |value| value.to_str());
+    let encoding = encoding.unwrap_or("unreadable").trim().to_ascii_lowercase();
+    match tokio::time::timeout(BODY_TIMEOUT, collect(body, body_max, limits)).await {
+        Ok(Ok((wire, held))) => Ok(Received { wire, encoding, _held: held }),
+        Ok(Err(error)) => Err(error),
+        Err(_elapsed) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_timeout",
+            format!("the body did not arrive within {BODY_TIMEOUT:?}"),
+            "send smaller batches",
+        )),
+    }
+}
+
+async fn collect(
+    mut body: Body,
+    body_max: usize,
+    limits: &Limits,
+) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), ApiError> {
+    let mut wire = BytesMut::new();
+    let mut held = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
             let message = "the body ended before it was complete".to_owned();
             return Err(ApiError::bad_request("incomplete_body", message, "send it again"));
+        };
+        let Some(data) = frame.data_ref() else { continue };
+        if wire.len() + data.len() > body_max {
+            return Err(too_large("on the wire", body_max));
         }
-        Err(_elapsed) => {
-            return Err(ApiError::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body_timeout",
-                format!("the body did not arrive within {BODY_TIMEOUT:?}"),
-                "send smaller batches",
-            ));
-        }
-    };
-    let encoding = headers.get(CONTENT_ENCODING).map_or(Ok("identity"), |value| value.to_str());
-    let wire_bytes = wire.len();
-    let decoded = decode(encoding.unwrap_or("unreadable"), wire, access.decoded_max)?;
-    Ok((wire_bytes, decoded))
+        held.push(limits.hold_bytes(data.len()).ok_or_else(busy)?);
+        wire.extend_from_slice(data);
+    }
+    Ok((wire.freeze(), held))
+}
+
+fn busy() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "too many bodies are being received at once",
+        "send it again in a second",
+    )
+}
+
+impl Received {
+    /// Whether it is read so quickly that it need not leave the async threads.
+    pub(super) fn is_quick(&self) -> bool {
+        matches!(self.encoding.as_str(), "" | "identity") && self.wire.len() <= QUICK_BYTES_MAX
+    }
+
+    /// Bytes on the wire.
+    pub(super) fn wire_bytes(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// Decodes it. May take as long as the decoded limit allows.
+    pub(super) fn decode(&self, max: usize) -> Result<Bytes, ApiError> {
+        decode(&self.encoding, self.wire.clone(), max)
+    }
 }
 
 fn decode(encoding: &str, wire: Bytes, max: usize) -> Result<Bytes, ApiError> {
-    let encoding = encoding.trim().to_ascii_lowercase();
-    let decoded = match encoding.as_str() {
+    let decoded = match encoding {
         "" | "identity" => return Ok(wire),
         "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(&*wire), max),
         // RFC 9110 means zlib; some senders mean the bare stream inside it.
@@ -154,7 +202,7 @@ mod tests {
         raw.write_all(plain).unwrap();
         for (encoding, wire) in [
             ("identity", Bytes::copy_from_slice(plain)),
-            ("GZIP", gzip(plain)),
+            ("x-gzip", gzip(plain)),
             ("deflate", zlib.finish().unwrap().into()),
             ("deflate", raw.finish().unwrap().into()),
             ("zstd", zstd::stream::encode_all(plain, 1).unwrap().into()),

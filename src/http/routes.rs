@@ -121,6 +121,11 @@ async fn reload(State(context): State<Context>, headers: HeaderMap) -> Response 
     }
 }
 
+fn internal(message: &str) -> ApiError {
+    let remedy = "report this with the log of brownout";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, remedy)
+}
+
 fn shutting_down() -> ApiError {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     ApiError::new(status, "shutting_down", "brownout is shutting down", "try again after it is up")

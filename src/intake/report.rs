@@ -47,6 +47,8 @@ pub struct Receipt {
     pub duplicate: u64,
     /// Records refused, by index in the batch.
     pub rejected: Vec<Rejection>,
+    /// Whether a target was seen for the first time.
+    pub new_target: bool,
 }
 
 /// Why one record was refused.
@@ -162,7 +164,7 @@ impl Reports {
             }
         }
         let outcomes = self.without_duplicates(parsed, batch_key, now, &mut receipt);
-        self.store.record(&outcomes, Arrival::Live, now);
+        receipt.new_target = self.store.record(&outcomes, Arrival::Live, now);
         receipt.accepted = outcomes.len() as u64;
         self.stats.count_accepted(receipt.accepted);
         self.stats.count_duplicate(receipt.duplicate);

@@ -186,10 +186,8 @@ impl Book {
 
     pub(super) fn snapshot(&self, now: Timestamp) -> Snapshot {
         let now = self.newest.max(now);
-        // What is no longer configured and was never seen is not known any more.
-        let known = |entry: &&Entry| entry.configured || entry.counts.last_outcome_at().is_some();
-        let mut targets: Vec<TargetView> =
-            self.entries.iter().filter(known).map(|entry| entry.view(now)).collect();
+        let known = self.entries.iter().filter(|entry| entry.is_known());
+        let mut targets: Vec<TargetView> = known.map(|entry| entry.view(now)).collect();
         targets.sort_unstable_by(|a, b| a.target.cmp(&b.target));
         Snapshot {
             at: now,
@@ -200,6 +198,11 @@ impl Book {
             dropped_code_cap: self.dropped_code_cap,
             clock_steps_back: self.clock_steps_back,
         }
+    }
+
+    /// How many targets there are.
+    pub(super) fn targets(&self) -> usize {
+        self.entries.len()
     }
 
     /// The position of a target, adding it, or of the overflow target when the cap is reached.
@@ -255,6 +258,11 @@ impl Book {
 }
 
 impl Entry {
+    /// What is no longer configured and was never seen is not known any more.
+    fn is_known(&self) -> bool {
+        self.configured || self.counts.last_outcome_at().is_some()
+    }
+
     fn view(&self, now: Timestamp) -> TargetView {
         let (state, reason) = self.judge.verdict();
         TargetView {

@@ -87,6 +87,18 @@ async fn a_target_is_found_by_every_name_it_has() {
 }
 
 #[tokio::test]
+async fn a_new_target_is_found_as_soon_as_its_report_is_acknowledged() {
+    let daemon = daemon::start(CONFIG).await;
+    for n in 0..20 {
+        daemon.report(format!(r#"{{"provider":"new-{n}","model":"m","status":200}}"#)).await;
+        let target = daemon.json(&format!("/v1/health/new-{n}/m")).await;
+        assert_eq!(target["windows"]["5m"]["attempts"], 1);
+        let provider = daemon.json(&format!("/v1/health/new-{n}")).await;
+        assert_eq!(provider["targets"][0]["model"], "m");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_target_gets_a_helpful_404() {
     let daemon = daemon::start(CONFIG).await;
     for path in ["/v1/health/nobody", "/v1/health/anthropic/claude-nano", "/v1/health/%00/x"] {

@@ -25,26 +25,32 @@ pub(super) async fn health_one(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let published = context.published.load();
     let name = name.trim_matches('/');
-    let document = match name.split_once('/') {
-        None => Provider::new(name).ok().and_then(|provider| {
-            published.provider(&provider).or_else(|| {
-                // `mistral_ai` and its likes are other spellings of a known provider.
-                published.provider(&context.names.load().provider(name)?)
-            })
-        }),
+    let published = context.published.load();
+    if let Some(document) = find(&published, &context, name) {
+        return conditional(document, &headers);
+    }
+    unknown_target(&published, name).into_response()
+}
+
+/// The document of a provider or a target by any of its names.
+fn find<'a>(published: &'a Published, context: &Context, name: &str) -> Option<&'a Document> {
+    let names = context.names.load();
+    match name.split_once('/') {
+        None => {
+            let given = Provider::new(name).ok();
+            // `mistral_ai` and its likes are other spellings of a known provider.
+            given
+                .and_then(|provider| published.provider(&provider))
+                .or_else(|| published.provider(&names.provider(name)?))
+        }
         Some((provider, model)) => {
             let given = Target::parse(name).ok();
             given.and_then(|target| published.target(&target)).or_else(|| {
-                let target = context.names.load().resolve(Some(provider), None, model).ok()?;
+                let target = names.resolve(Some(provider), None, model).ok()?;
                 published.target(&target)
             })
         }
-    };
-    match document {
-        Some(document) => conditional(document, &headers),
-        None => unknown_target(&published, name).into_response(),
     }
 }
 

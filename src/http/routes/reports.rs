@@ -1,5 +1,7 @@
 //! `POST /v1/outcomes`.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -39,13 +41,40 @@ pub(super) async fn outcomes(State(context): State<Context>, request: Request) -
 async fn take_outcomes(context: &Context, request: Request) -> Result<Receipt, ApiError> {
     let (parts, body) = request.into_parts();
     let access = context.access.load_full();
+    let limits = Arc::clone(&context.limits);
     super::permit(context, &parts.headers)?;
     body::require_json(&parts.headers)?;
-    let (wire_bytes, bytes) = body::read(&parts.headers, body, &access).await?;
-    context.stats.count_ingest_bytes(wire_bytes as u64, bytes.len() as u64);
+    let received = body::receive(&parts.headers, body, access.body_max, &context.limits).await?;
     let key = parts.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let key = key.filter(|key| !key.is_empty() && key.len() <= BATCH_KEY_BYTES_MAX);
-    context.reports.take(&bytes, key, context.clock.now()).map_err(|error| match error {
+    let (key, quick) = (key.map(str::to_owned), received.is_quick());
+    let context = context.clone();
+    let read = move || read(&context, &received, access.decoded_max, key.as_deref());
+    if quick {
+        return read();
+    }
+    let turn = limits.reader().await;
+    let reading = tokio::task::spawn_blocking(move || {
+        let receipt = read();
+        drop(turn);
+        receipt
+    });
+    reading.await.unwrap_or_else(|_| Err(super::internal("the batch could not be read")))
+}
+
+fn read(
+    context: &Context,
+    received: &body::Received,
+    decoded_max: usize,
+    key: Option<&str>,
+) -> Result<Receipt, ApiError> {
+    let bytes = received.decode(decoded_max)?;
+    context.stats.count_ingest_bytes(received.wire_bytes() as u64, bytes.len() as u64);
+    let receipt = context.reports.take(&bytes, key, context.clock.now());
+    if receipt.as_ref().is_ok_and(|receipt| receipt.new_target) {
+        (context.publish)();
+    }
+    receipt.map_err(|error| match error {
         BatchError::Empty => ApiError::bad_request(
             "empty_batch",
             error.to_string(),

@@ -6,27 +6,26 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
+use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
 
 use crate::answers::metrics::Format;
 use crate::http::Context;
-use crate::http::errors::ApiError;
 
 pub(super) async fn metrics(State(context): State<Context>, headers: HeaderMap) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let format = Format::negotiate(text(header::ACCEPT));
     let gzip = accepts_gzip(text(header::ACCEPT_ENCODING));
     let (exporter, now) = (context.exporter, context.clock.now());
+    let turn = context.limits.renderer().await;
     let rendered = tokio::task::spawn_blocking(move || {
         let plain = exporter.render(format, now);
-        if gzip { compress(&plain).unwrap_or(plain) } else { plain }
+        let bytes = if gzip { compress(&plain).unwrap_or(plain) } else { plain };
+        drop(turn);
+        bytes
     });
     let Ok(bytes) = rendered.await else {
-        let remedy = "report this with the log of brownout";
-        let message = "the exposition could not be written";
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return ApiError::new(status, "internal", message, remedy).into_response();
+        return super::internal("the exposition could not be written").into_response();
     };
     // The gzip magic cannot begin an exposition, which is text.
     let gzipped = bytes.starts_with(&[0x1f, 0x8b]);
