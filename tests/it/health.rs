@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon;
+use crate::daemon::{self, eventually};
 
 const CONFIG: &str = "
 providers:
@@ -117,12 +117,8 @@ async fn a_quiet_system_answers_304_and_news_changes_the_tag() {
     let tag = first.header("etag").to_owned();
     let generated = first.json()["generated_at"].clone();
     // The tag outlives the snapshot it was made from: a later one says the same.
-    loop {
-        let body = daemon.json("/v1/health/anthropic").await;
-        if body["generated_at"] != generated {
-            break;
-        }
-    }
+    let look = async || daemon.json("/v1/health/anthropic").await["generated_at"].clone();
+    eventually("a later snapshot is served", look, |at| *at != generated).await;
     let again = get(tag.clone()).await;
     assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag.as_str()));
     assert_eq!(get(format!("\"other\", {tag}")).await.status, 304);

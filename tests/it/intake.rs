@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::daemon::{self, Running};
+use crate::daemon::{self, Running, eventually};
 
 const GOOD: &str = r#"{"provider":"anthropic","model":"claude-opus-4-7","status":200,"ms":900}"#;
 
@@ -187,7 +187,7 @@ async fn every_payload_of_the_prototype_reporter_counts_as_its_ground_truth_says
             let answer = daemon.report(body).await;
             assert_eq!(answer.json()["rejected"], json!([]), "{}", case["case"]);
         }
-        let (_, metrics) = metrics_when_released(&daemon).await;
+        let metrics = metrics_when_released(&daemon).await;
         let mut expected: std::collections::BTreeMap<&str, u64> = Default::default();
         for (name, count) in case["attempt_class_counts"].as_object().unwrap() {
             *expected.entry(class_of(name, &case)).or_default() += count.as_u64().unwrap();
@@ -244,19 +244,14 @@ fn class_of(name: &str, case: &Value) -> &'static str {
 }
 
 /// A target first seen in a report shows 0 for one scrape; the next shows its counts.
-async fn metrics_when_released(daemon: &Running) -> (u16, String) {
-    loop {
-        let (status, text) = daemon.get("/metrics").await;
-        let requests: f64 = text
-            .lines()
+async fn metrics_when_released(daemon: &Running) -> String {
+    let look = async || daemon.get("/metrics").await.1;
+    eventually("a scrape shows the counts", look, |text| {
+        text.lines()
             .filter(|line| line.starts_with("brownout_requests_total{"))
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum();
-        if requests > 0.0 {
-            return (status, text);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+            .any(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0)
+    })
+    .await
 }
 
 #[tokio::test]

@@ -1,20 +1,50 @@
 //! The program as users start it: flags, exit codes, signals, logs.
 
+use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
+
+// The standard library's clock is fenced off; this one needs no runtime to tell the time.
+use tokio::time::Instant;
 
 use crate::daemon::PATIENCE;
 
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
 
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
+
 fn run(args: &[&str]) -> Output {
     Command::new(BROWNOUT).args(args).env_remove("BROWNOUT_URL").output().unwrap()
 }
 
+/// Looks until what it sees is good, and gives that; fails the test and shows the last look if
+/// it takes too long.
+fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> T, good: impl Fn(&T) -> bool) -> T {
+    let begin = Instant::now();
+    loop {
+        let seen = look();
+        if good(&seen) {
+            return seen;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it never came true that {what}; last: {seen:#?}");
+        std::thread::sleep(LOOK);
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A connection on which nothing is waited for without an end.
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// A running program whose log is read line by line. Killed when dropped.
@@ -64,13 +94,15 @@ impl Program {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let kill = format!("kill -s {name} {}", self.child.id());
+        assert!(Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for the end; the exit code, or `None` for death by a signal.
     fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        let look = || self.child.try_wait().unwrap();
+        eventually("the program ended", look, Option::is_some).unwrap().code()
     }
 }
 
@@ -159,7 +191,7 @@ fn the_daemon_serves_until_told_to_stop_and_exits_0() {
     for signal in ["TERM", "INT"] {
         let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
         let address = program.address();
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let mut stream = connect(&address);
         write!(stream, "GET /-/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -174,7 +206,7 @@ fn a_second_signal_aborts() {
     let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
     let address = program.address();
     // A request that never ends keeps the daemon in its grace period.
-    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    let mut stream = connect(&address);
     let head = "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     write!(stream, "{head}content-length: 10\r\nexpect: 100-continue\r\n\r\n").unwrap();
     let mut begun = [0; 12];
@@ -205,7 +237,7 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
     program.signal("HUP");
     program.line_with("configuration reloaded");
     // The next tick publishes what the reload changed.
-    while !status().contains("claude-haiku-4-5") {}
+    eventually("the new model is shown", status, |table| table.contains("claude-haiku-4-5"));
 }
 
 #[test]
@@ -222,7 +254,9 @@ fn report_and_status_talk_to_a_running_daemon() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("class: expected one of ok"));
     let table = || text(&run(&["status", "--url", &url]).stdout);
-    while !table().lines().any(|line| line.contains("anthropic/m") && line.contains(" 7 ")) {}
+    eventually("the table shows seven attempts", table, |table| {
+        table.lines().any(|line| line.contains("anthropic/m") && line.contains(" 7 "))
+    });
     let nobody = run(&["status", "--url", "http://127.0.0.1:1"]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(text(&nobody.stderr).contains("is it running?"));
@@ -239,7 +273,7 @@ fn logs_are_one_json_object_a_line_when_asked_for() {
 
 /// One GET, as little as it takes.
 fn get(address: &str, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = connect(address);
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -259,28 +293,17 @@ fn the_demo_shows_one_model_in_each_state_and_ends_cleanly() {
         ("moonshot/kimi-k2-6", "unknown", "no_evidence"),
         ("openai/gpt-5.5", "healthy", "rate_limit"),
     ];
-    // Far more looks than it takes.
-    for look in 0.. {
-        let health: serde_json::Value = serde_json::from_str(&get(&address, "/v1/health")).unwrap();
-        let seen: Vec<_> = health["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|target| {
-                let text = |key: &str| target[key].as_str().unwrap().to_owned();
-                (format!("{}/{}", text("provider"), text("model")), text("state"), text("reason"))
-            })
-            .collect();
-        let probed = health["targets"][0]["sources"]["probe"].as_u64().unwrap() > 0;
-        let same = seen.iter().zip(expected).all(|(seen, expected)| {
-            (seen.0.as_str(), seen.1.as_str(), seen.2.as_str()) == expected
+    let look = || serde_json::from_str(&get(&address, "/v1/health")).unwrap();
+    eventually("each state is shown", look, |health: &serde_json::Value| {
+        let targets = health["targets"].as_array().unwrap();
+        let same = targets.iter().zip(expected).all(|(target, (name, state, reason))| {
+            let text = |key: &str| target[key].as_str().unwrap();
+            format!("{}/{}", text("provider"), text("model")) == name
+                && (text("state"), text("reason")) == (state, reason)
         });
-        if same && probed && seen.len() == expected.len() {
-            break;
-        }
-        assert!(look < 500, "{seen:#?}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+        let probed = targets[0]["sources"]["probe"].as_u64().unwrap() > 0;
+        same && probed && targets.len() == expected.len()
+    });
     let hours: serde_json::Value = serde_json::from_str(&get(&address, "/v1/hours")).unwrap();
     assert!(hours["hours"].as_array().unwrap().len() > 5 * 20, "a day was imported");
     program.signal("INT");
@@ -309,7 +332,7 @@ fn no_key_prompt_or_body_is_logged_even_at_the_loudest_level() {
         r#"{"provider":"p","model":7,"body":"tell me about the moon"}"#,
         "tell me about the moon",
     ] {
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let mut stream = connect(&address);
         let head = format!(
             "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
              content-type: application/json\r\nauthorization: Bearer {}\r\n",
