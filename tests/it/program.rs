@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,8 +11,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::daemon::PATIENCE;
+use crate::golden;
+use crate::temp::TempFile;
 
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
+
+const SUBCOMMANDS: [&str; 8] =
+    ["serve", "demo", "simulate", "status", "probe", "classify", "replay", "report"];
 
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -113,40 +117,10 @@ impl Drop for Program {
     }
 }
 
-/// A file that goes away with the test.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, content: &str) -> Self {
-        let name = format!("brownout-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, content).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn help_names_every_subcommand_and_flag_of_the_contract() {
     let help = text(&run(&["--help"]).stdout);
     for word in [
-        "serve",
-        "demo",
-        "simulate",
-        "status",
-        "probe",
-        "classify",
-        "replay",
-        "report",
         "--config.file",
         "--config.check",
         "--web.listen-address",
@@ -159,10 +133,16 @@ fn help_names_every_subcommand_and_flag_of_the_contract() {
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for subcommand in ["serve", "demo", "simulate", "status", "probe", "classify", "replay"] {
+    for subcommand in SUBCOMMANDS {
         let output = run(&[subcommand, "--help"]);
         assert!(output.status.success() && !output.stdout.is_empty(), "{subcommand}");
+        assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
+}
+
+#[test]
+fn the_help_is_as_committed() {
+    golden::check("tests/it/program/help.txt", &text(&run(&["--help"]).stdout));
 }
 
 #[test]
@@ -227,12 +207,12 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
     let status = || text(&run(&["status", "--url", &url]).stdout);
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
-    std::fs::write(&config.0, "nonsense: [\n").unwrap();
+    std::fs::write(&config, "nonsense: [\n").unwrap();
     program.signal("HUP");
     program.line_with("reload failed");
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
-    std::fs::write(&config.0, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
+    std::fs::write(&config, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
         .unwrap();
     program.signal("HUP");
     program.line_with("configuration reloaded");
