@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::daemon::{self, Running, eventually};
+use crate::temp::TempFile;
 
 const GOOD: &str = r#"{"provider":"anthropic","model":"claude-opus-4-7","status":200,"ms":900}"#;
 
@@ -256,8 +257,8 @@ async fn metrics_when_released(daemon: &Running) -> String {
 
 #[tokio::test]
 async fn a_token_is_required_where_one_is_configured() {
-    let file = tempfile("secret-token\n");
-    let yaml = format!("ingest: {{tokens: [{{name: team-a, file: {}}}]}}\n", file.display());
+    let file = TempFile::new("token", "secret-token\n");
+    let yaml = format!("ingest: {{tokens: [{{name: team-a, file: {}}}]}}\n", file.path());
     let daemon = daemon::start(&yaml).await;
     let post = |path: &'static str, token: Option<&'static str>| {
         let request = daemon.request(reqwest::Method::POST, path);
@@ -277,10 +278,4 @@ async fn a_token_is_required_where_one_is_configured() {
         assert_eq!(post(path, Some("secret-token")).await.status, 200, "{path}");
     }
     assert_eq!(daemon.get("/v1/health").await.0, 200, "reading is open");
-}
-
-fn tempfile(content: &str) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("brownout-token-{}", std::process::id()));
-    std::fs::write(&path, content).unwrap();
-    path
 }
