@@ -19,6 +19,9 @@ const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
 const SUBCOMMANDS: [&str; 8] =
     ["serve", "demo", "simulate", "status", "probe", "classify", "replay", "report"];
 
+/// The bits of HUP, INT and TERM (1, 2 and 15) in the kernel's set of caught signals.
+const STOP_AND_RELOAD: u64 = 1 | 1 << 1 | 1 << 14;
+
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -98,9 +101,22 @@ impl Program {
     }
 
     fn signal(&self, name: &str) {
+        // It says that it listens a moment before it minds signals.
+        let look = || self.caught_signals();
+        eventually("signals are minded", look, |caught| {
+            caught & STOP_AND_RELOAD == STOP_AND_RELOAD
+        });
         // The shell's own `kill`: the program of that name is not on every machine.
         let kill = format!("kill -s {name} {}", self.child.id());
         assert!(Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The signals it has handlers for, as the kernel's bit set.
+    fn caught_signals(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap()
     }
 
     /// Waits for the end; the exit code, or `None` for death by a signal.
