@@ -1,5 +1,6 @@
 //! Starts the real daemon, in this process, on a port of its own.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use brownout::app::{Daemon, Settings};
@@ -12,6 +13,31 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take to come true before a test gives up: far more than it needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks until what it sees is good, and gives that; fails the test and shows the last look if
+/// it takes too long.
+pub(crate) async fn eventually<T: Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> T,
+    good: impl Fn(&T) -> bool,
+) -> T {
+    let mut last = None;
+    let wait = async {
+        loop {
+            let seen = last.insert(look().await);
+            if good(seen) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+    assert!(in_time, "it never came true that {what}; last: {last:#?}");
+    last.expect("a good look is the last one")
+}
 
 /// A running daemon. It stops when dropped.
 pub(crate) struct Running {
@@ -99,20 +125,12 @@ impl Running {
         condition: impl Fn(&Value) -> bool,
     ) -> Value {
         let path = format!("/v1/health/{target}");
-        let mut last = Value::Null;
-        let wait = async {
-            loop {
-                let (status, body) = self.get(&path).await;
-                last = serde_json::from_str(&body).unwrap();
-                if status == 200 && condition(&last) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        let look = async || {
+            let (status, body) = self.get(&path).await;
+            (status, serde_json::from_str(&body).unwrap())
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
-        assert!(in_time, "{target} never showed {what}; last: {last:#}");
-        last
+        let good = |(status, health): &(u16, Value)| *status == 200 && condition(health);
+        eventually(&format!("{target} shows {what}"), look, good).await.1
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::daemon::{self, Running};
+use crate::daemon::{self, Running, eventually};
+use crate::temp::TempFile;
 
 const GOOD: &str = r#"{"provider":"anthropic","model":"claude-opus-4-7","status":200,"ms":900}"#;
 
@@ -217,7 +218,7 @@ async fn every_payload_of_the_prototype_reporter_counts_as_its_ground_truth_says
             let answer = daemon.report(body).await;
             assert_eq!(answer.json()["rejected"], json!([]), "{}", case["case"]);
         }
-        let (_, metrics) = metrics_when_released(&daemon).await;
+        let metrics = metrics_when_released(&daemon).await;
         let mut expected: std::collections::BTreeMap<&str, u64> = Default::default();
         for (name, count) in case["attempt_class_counts"].as_object().unwrap() {
             *expected.entry(class_of(name, &case)).or_default() += count.as_u64().unwrap();
@@ -274,25 +275,20 @@ fn class_of(name: &str, case: &Value) -> &'static str {
 }
 
 /// A target first seen in a report shows 0 for one scrape; the next shows its counts.
-async fn metrics_when_released(daemon: &Running) -> (u16, String) {
-    loop {
-        let (status, text) = daemon.get("/metrics").await;
-        let requests: f64 = text
-            .lines()
+async fn metrics_when_released(daemon: &Running) -> String {
+    let look = async || daemon.get("/metrics").await.1;
+    eventually("a scrape shows the counts", look, |text| {
+        text.lines()
             .filter(|line| line.starts_with("brownout_requests_total{"))
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum();
-        if requests > 0.0 {
-            return (status, text);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+            .any(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0)
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_token_is_required_where_one_is_configured() {
-    let file = tempfile("secret-token\n");
-    let yaml = format!("ingest: {{tokens: [{{name: team-a, file: {}}}]}}\n", file.display());
+    let file = TempFile::new("token", "secret-token\n");
+    let yaml = format!("ingest: {{tokens: [{{name: team-a, file: {}}}]}}\n", file.path());
     let daemon = daemon::start(&yaml).await;
     let post = |path: &'static str, token: Option<&'static str>| {
         let request = daemon.request(reqwest::Method::POST, path);
@@ -312,10 +308,4 @@ async fn a_token_is_required_where_one_is_configured() {
         assert_eq!(post(path, Some("secret-token")).await.status, 200, "{path}");
     }
     assert_eq!(daemon.get("/v1/health").await.0, 200, "reading is open");
-}
-
-fn tempfile(content: &str) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("brownout-token-{}", std::process::id()));
-    std::fs::write(&path, content).unwrap();
-    path
 }

@@ -1,20 +1,57 @@
 //! The program as users start it: flags, exit codes, signals, logs.
 
+use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
+
+// The standard library's clock is fenced off; this one needs no runtime to tell the time.
+use tokio::time::Instant;
 
 use crate::daemon::PATIENCE;
+use crate::golden;
+use crate::temp::TempFile;
 
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
+
+const SUBCOMMANDS: [&str; 8] =
+    ["serve", "demo", "simulate", "status", "probe", "classify", "replay", "report"];
+
+/// The bits of HUP, INT and TERM (1, 2 and 15) in the kernel's set of caught signals.
+const STOP_AND_RELOAD: u64 = 1 | 1 << 1 | 1 << 14;
+
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
 
 fn run(args: &[&str]) -> Output {
     Command::new(BROWNOUT).args(args).env_remove("BROWNOUT_URL").output().unwrap()
 }
 
+/// Looks until what it sees is good, and gives that; fails the test and shows the last look if
+/// it takes too long.
+fn eventually<T: Debug>(what: &str, mut look: impl FnMut() -> T, good: impl Fn(&T) -> bool) -> T {
+    let begin = Instant::now();
+    loop {
+        let seen = look();
+        if good(&seen) {
+            return seen;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it never came true that {what}; last: {seen:#?}");
+        std::thread::sleep(LOOK);
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A connection on which nothing is waited for without an end.
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// A running program whose log is read line by line. Killed when dropped.
@@ -64,13 +101,28 @@ impl Program {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        // It says that it listens a moment before it minds signals.
+        let look = || self.caught_signals();
+        eventually("signals are minded", look, |caught| {
+            caught & STOP_AND_RELOAD == STOP_AND_RELOAD
+        });
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let kill = format!("kill -s {name} {}", self.child.id());
+        assert!(Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The signals it has handlers for, as the kernel's bit set.
+    fn caught_signals(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap()
     }
 
     /// Waits for the end; the exit code, or `None` for death by a signal.
     fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        let look = || self.child.try_wait().unwrap();
+        eventually("the program ended", look, Option::is_some).unwrap().code()
     }
 }
 
@@ -81,40 +133,10 @@ impl Drop for Program {
     }
 }
 
-/// A file that goes away with the test.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, content: &str) -> Self {
-        let name = format!("brownout-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, content).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn help_names_every_subcommand_and_flag_of_the_contract() {
     let help = text(&run(&["--help"]).stdout);
     for word in [
-        "serve",
-        "demo",
-        "simulate",
-        "status",
-        "probe",
-        "classify",
-        "replay",
-        "report",
         "--config.file",
         "--config.check",
         "--web.listen-address",
@@ -127,10 +149,16 @@ fn help_names_every_subcommand_and_flag_of_the_contract() {
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for subcommand in ["serve", "demo", "simulate", "status", "probe", "classify", "replay"] {
+    for subcommand in SUBCOMMANDS {
         let output = run(&[subcommand, "--help"]);
         assert!(output.status.success() && !output.stdout.is_empty(), "{subcommand}");
+        assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
+}
+
+#[test]
+fn the_help_is_as_committed() {
+    golden::check("tests/it/program/help.txt", &text(&run(&["--help"]).stdout));
 }
 
 #[test]
@@ -159,7 +187,7 @@ fn the_daemon_serves_until_told_to_stop_and_exits_0() {
     for signal in ["TERM", "INT"] {
         let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
         let address = program.address();
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let mut stream = connect(&address);
         write!(stream, "GET /-/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -174,7 +202,7 @@ fn a_second_signal_aborts() {
     let mut program = Program::start(&["--web.listen-address", "127.0.0.1:0"]);
     let address = program.address();
     // A request that never ends keeps the daemon in its grace period.
-    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    let mut stream = connect(&address);
     let head = "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     write!(stream, "{head}content-length: 10\r\nexpect: 100-continue\r\n\r\n").unwrap();
     let mut begun = [0; 12];
@@ -195,17 +223,17 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
     let status = || text(&run(&["status", "--url", &url]).stdout);
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
-    std::fs::write(&config.0, "nonsense: [\n").unwrap();
+    std::fs::write(&config, "nonsense: [\n").unwrap();
     program.signal("HUP");
     program.line_with("reload failed");
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
-    std::fs::write(&config.0, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
+    std::fs::write(&config, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
         .unwrap();
     program.signal("HUP");
     program.line_with("configuration reloaded");
     // The next tick publishes what the reload changed.
-    while !status().contains("claude-haiku-4-5") {}
+    eventually("the new model is shown", status, |table| table.contains("claude-haiku-4-5"));
 }
 
 #[test]
@@ -222,7 +250,9 @@ fn report_and_status_talk_to_a_running_daemon() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("class: expected one of ok"));
     let table = || text(&run(&["status", "--url", &url]).stdout);
-    while !table().lines().any(|line| line.contains("anthropic/m") && line.contains(" 7 ")) {}
+    eventually("the table shows seven attempts", table, |table| {
+        table.lines().any(|line| line.contains("anthropic/m") && line.contains(" 7 "))
+    });
     let nobody = run(&["status", "--url", "http://127.0.0.1:1"]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(text(&nobody.stderr).contains("is it running?"));
@@ -239,7 +269,7 @@ fn logs_are_one_json_object_a_line_when_asked_for() {
 
 /// One GET, as little as it takes.
 fn get(address: &str, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = connect(address);
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -259,28 +289,17 @@ fn the_demo_shows_one_model_in_each_state_and_ends_cleanly() {
         ("moonshot/kimi-k2-6", "unknown", "no_evidence"),
         ("openai/gpt-5.5", "healthy", "rate_limit"),
     ];
-    // Far more looks than it takes.
-    for look in 0.. {
-        let health: serde_json::Value = serde_json::from_str(&get(&address, "/v1/health")).unwrap();
-        let seen: Vec<_> = health["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|target| {
-                let text = |key: &str| target[key].as_str().unwrap().to_owned();
-                (format!("{}/{}", text("provider"), text("model")), text("state"), text("reason"))
-            })
-            .collect();
-        let probed = health["targets"][0]["sources"]["probe"].as_u64().unwrap() > 0;
-        let same = seen.iter().zip(expected).all(|(seen, expected)| {
-            (seen.0.as_str(), seen.1.as_str(), seen.2.as_str()) == expected
+    let look = || serde_json::from_str(&get(&address, "/v1/health")).unwrap();
+    eventually("each state is shown", look, |health: &serde_json::Value| {
+        let targets = health["targets"].as_array().unwrap();
+        let same = targets.iter().zip(expected).all(|(target, (name, state, reason))| {
+            let text = |key: &str| target[key].as_str().unwrap();
+            format!("{}/{}", text("provider"), text("model")) == name
+                && (text("state"), text("reason")) == (state, reason)
         });
-        if same && probed && seen.len() == expected.len() {
-            break;
-        }
-        assert!(look < 500, "{seen:#?}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+        let probed = targets[0]["sources"]["probe"].as_u64().unwrap() > 0;
+        same && probed && targets.len() == expected.len()
+    });
     let hours: serde_json::Value = serde_json::from_str(&get(&address, "/v1/hours")).unwrap();
     assert!(hours["hours"].as_array().unwrap().len() > 5 * 20, "a day was imported");
     program.signal("INT");
@@ -309,7 +328,7 @@ fn no_key_prompt_or_body_is_logged_even_at_the_loudest_level() {
         r#"{"provider":"p","model":7,"body":"tell me about the moon"}"#,
         "tell me about the moon",
     ] {
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let mut stream = connect(&address);
         let head = format!(
             "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
              content-type: application/json\r\nauthorization: Bearer {}\r\n",

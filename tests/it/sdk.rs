@@ -2,7 +2,6 @@
 //! then says must be what the simulator's own ledger says.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use brownout::domain::outcome::Class;
 use brownout::domain::target::Target;
@@ -17,11 +16,21 @@ use crate::daemon;
 /// Calls of each of the four kinds.
 const CALLS: u64 = 50;
 
+/// Exits with 0 where both are installed; importing them takes seconds.
+const FIND_SDKS: &str = "import importlib.util as importlib
+exit(not all(map(importlib.find_spec, ['anthropic', 'openai'])))";
+
 /// The Python that has the SDKs.
-pub(crate) fn python() -> PathBuf {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/.venv/bin/python");
-    let python = std::env::var_os("BROWNOUT_TEST_PYTHON").map_or(own, PathBuf::from);
-    assert!(python.exists(), "{} is missing: run tests/run, which makes it", python.display());
+pub(crate) fn python() -> String {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/python");
+    let python = std::env::var("BROWNOUT_TEST_PYTHON").unwrap_or_else(|_| own.to_owned());
+    let mut import = std::process::Command::new(&python);
+    let works = import
+        .args(["-c", FIND_SDKS])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    assert!(works, "{python} has no anthropic and openai: run tests/run, which installs them");
     python
 }
 
@@ -76,10 +85,11 @@ async fn what_the_sdks_saw_is_what_the_simulator_sent() {
         assert!(total > 2 * CALLS, "{target}: the SDKs retried, {by_class:?}");
         let health = daemon
             .target_when(&target, "every attempt", |health| {
-                health["windows"]["5m"]["attempts"] == total
+                health["windows"]["24h"]["attempts"] == total
             })
             .await;
-        let window = &health["windows"]["5m"];
+        // A day, for the SDKs may take longer than five minutes on a slow machine.
+        let window = &health["windows"]["24h"];
         for class in [Class::Ok, Class::Overloaded, Class::RateLimited, Class::Unavailable] {
             let sent = by_class.get(&class).copied().unwrap_or(0);
             assert!(sent > 0, "{target}: the weather has {class}");

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::eventually;
+
 mod sdk;
 mod words;
 
@@ -70,12 +72,19 @@ async fn ask_raw(base: &str, path: &str) -> TcpStream {
     socket
 }
 
-/// The ledger as (provider, class, code, count).
-fn ledger(fleet: &Fleet) -> Vec<(String, Class, Option<u16>, u64)> {
+/// A row of the ledger: provider, class, code, count.
+type Row = (String, Class, Option<u16>, u64);
+
+fn ledger(fleet: &Fleet) -> Vec<Row> {
     let row = |row: brownout::simulator::LedgerRow| {
         (row.provider.to_string(), row.class, row.code, row.count)
     };
     fleet.ledger().into_iter().map(row).collect()
+}
+
+/// A request that is under way, or was answered in full, counts as `ok` in the ledger.
+fn none_is_ok(rows: &[Row]) -> bool {
+    rows.iter().all(|(_, class, ..)| *class != Class::Ok)
 }
 
 /// What follows `data: ` in a stream, as JSON where it is.
@@ -186,13 +195,10 @@ async fn a_client_that_leaves_a_slow_answer_saw_a_timeout() {
         assert_eq!(reply.status(), StatusCode::OK);
         drop(reply);
         let socket = ask_raw(&base, "/v1/chat/completions").await;
-        while fleet.ledger().len() < 2 {
-            tokio::task::yield_now().await;
-        }
+        eventually("both requests came in", async || ledger(&fleet), |rows| rows.len() == 2).await;
         drop(socket);
-        while fleet.ledger().iter().any(|row| row.class == Class::Ok) {
-            tokio::task::yield_now().await;
-        }
+        eventually("it is known that they left", async || ledger(&fleet), |rows| none_is_ok(rows))
+            .await;
     })
     .await;
     let expected = [
@@ -208,14 +214,15 @@ async fn a_client_that_leaves_in_the_middle_of_an_answer_aborted_it() {
     beside(&fleet, async |base| {
         let mut reply = ask(&client(), format!("{base}/v1/messages"), true).await;
         let mut text = String::new();
-        while !text.contains("text_delta") {
+        let look = async || {
             let chunk = reply.chunk().await.unwrap().unwrap();
             text.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
+            text.clone()
+        };
+        eventually("the answer has begun", look, |text| text.contains("text_delta")).await;
         drop(reply);
-        while fleet.ledger().iter().any(|row| row.class == Class::Ok) {
-            tokio::task::yield_now().await;
-        }
+        eventually("it is known that it left", async || ledger(&fleet), |rows| none_is_ok(rows))
+            .await;
     })
     .await;
     assert_eq!(ledger(&fleet), [("anthropic".to_owned(), Class::Other, Some(200), 1)]);

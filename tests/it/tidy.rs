@@ -1,10 +1,13 @@
-//! House rules that the compiler cannot know: floors, fences, file and line lengths.
+//! House rules that the compiler cannot know: floors, fences, lengths of files, lines and
+//! functions, and that documents name what exists.
 //!
 //! Rules are checked on the text of the sources with comments and literals blanked out, which is
 //! enough for our own code and keeps the checker small. It is no Rust parser: a macro that builds
 //! a path would get past it. What clippy already enforces is not repeated here.
 
 mod code;
+mod functions;
+mod paths;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +65,10 @@ fn the_house_is_tidy() {
 fn every_broken_rule_is_found() {
     let long_line = format!("// {}\n", "x".repeat(100));
     let long_file = "//\n".repeat(401);
+    let body = |lines: usize| "    f({ 1 });\n".repeat(lines);
+    let long = format!("impl A {{\nasync fn long(a: [u8; 4]) -> u8 {{\n{}}}\n}}", body(69));
+    let second = format!("fn a() {{}}\nfn b() {{\n{}}}\nfn c() {{\n{}}}", body(68), body(69));
+    let unit_test = format!("#[cfg(test)]\nmod tests {{\nfn c() {{\n{}}}\n}}", body(69));
     let cases: &[(&str, &str, &str)] = &[
         ("src/domain/outcome.rs", "use crate::store::snapshot::Code;", "domain imports store"),
         ("src/ground/clock.rs", "fn f() { crate::app::start() }", "ground imports app"),
@@ -81,6 +88,9 @@ fn every_broken_rule_is_found() {
         ("src/store/mod.rs", "", "mod.rs"),
         ("tests/it/probe.rs", &long_line, "100 columns"),
         ("src/store/book.rs", &long_file, "400 lines"),
+        ("src/store/book.rs", &long, "fn long has 71 lines"),
+        ("src/store/book.rs", &second, "fn c has 71 lines"),
+        ("src/store/book.rs", &unit_test, "fn c has 71 lines"),
         ("src/http/routes.rs", "use reqwest::Client;", "`reqwest`"),
         ("src/intake/report.rs", "use axum::Json;", "`axum`"),
         ("src/store/book.rs", "use prometheus::IntCounter;", "`prometheus`"),
@@ -106,6 +116,8 @@ fn every_broken_rule_is_found() {
 
 #[test]
 fn what_only_looks_like_a_broken_rule_is_left_alone() {
+    let body = "    f(\"{\"); // {\n".repeat(68);
+    let just = format!("trait A {{\nfn a(b: [u8; 2]);\nfn c(d: fn(u8)) {{\n{body}}}\n}}");
     let cases: &[(&str, &str)] = &[
         ("src/app.rs", "use crate::{http, intake, answers, store, ground, domain};"),
         ("src/domain/time.rs", "/// See [`crate::store`] and 529.\nfn f() { \"crate::cli 529\"; }"),
@@ -118,6 +130,7 @@ fn what_only_looks_like_a_broken_rule_is_left_alone() {
         ("src/answers/health.rs", "let (a, b) = (1529, 5290);"),
         ("src/domain/classify/status.rs", "529 => Class::Overloaded,"),
         ("src/intake/probe/client.rs", "use reqwest::Client;"),
+        ("src/store/book.rs", &just),
         ("src/http/reqwest_like.rs", "fn my_axum() { self::prometheus() }"),
     ];
     for (path, text) in cases {

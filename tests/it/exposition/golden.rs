@@ -1,11 +1,9 @@
 //! The exposition of a small snapshot as committed text: what users see is reviewed, not guessed.
 
-use std::fs;
-use std::path::Path;
-
 use brownout::answers::metrics::Format;
 
 use super::sample::{Bench, NOW, small};
+use crate::golden;
 
 /// Leaves out what differs between machines and releases (the operating system's view and the
 /// program's version), and 23 of the 24 hours, which nobody would review.
@@ -19,20 +17,10 @@ fn stable(text: &str) -> String {
 }
 
 fn check(format: Format, name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/exposition").join(name);
     let bench = Bench::new(small());
     bench.stats.note_reload(NOW);
     let actual = stable(&bench.scrape(format, NOW));
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, &actual).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    let differing =
-        expected.lines().zip(actual.lines()).find(|(expected, actual)| expected != actual);
-    assert!(
-        expected == actual,
-        "{name} differs, first at {differing:?}; if that is meant, run with UPDATE_GOLDEN=1"
-    );
+    golden::check(&format!("tests/it/exposition/{name}"), &actual);
 }
 
 #[test]

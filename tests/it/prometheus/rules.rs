@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use brownout::domain::bounds::Bounds;
 use serde_json::Value;
 
 use super::dashboard::{items, text};
+use crate::temp::TempFile;
 
 /// Where the rules of `alerts/` lie.
 pub(super) fn folder() -> PathBuf {
@@ -94,4 +96,22 @@ fn the_thresholds_are_those_of_the_states() {
         let (_, value) = first.rsplit_once("> ").unwrap();
         assert_eq!(value.trim().parse(), Ok(threshold), "{name}: {first}");
     }
+}
+
+/// With the rules where they are in the repository, for the block names them from its root.
+#[test]
+fn the_configuration_of_prometheus_in_the_readme_is_good() {
+    let readme = file("README.md");
+    let (_, block) = readme.split_once("```yaml\n# prometheus.yml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    assert_eq!(block.matches("alerts/brownout.").count(), 2, "{block}");
+    let block = block.replace("alerts/", &format!("{}/", folder().display()));
+    let config = TempFile::new("prometheus.yml", &block);
+    let output = Command::new("promtool").args(["check", "config", config.path()]).output();
+    let output = output.expect("install Debian's prometheus package, as tests/run does");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{said}");
+    let found = said.matches("rules found").count();
+    assert_eq!(found, 2, "both files of rules are read: {said}");
 }

@@ -23,6 +23,7 @@ pub(super) struct Prometheus {
     folder: PathBuf,
     client: reqwest::Client,
     child: Child,
+    started: tokio::time::Instant,
 }
 
 /// One series of an answer: its labels and its values.
@@ -33,8 +34,10 @@ pub(super) struct Series {
 
 impl Prometheus {
     /// Starts one that scrapes `target` (host and port) each second and evaluates the shipped
-    /// rules, whose waits are shortened to what a test can wait for. Their windows stay.
-    pub(super) async fn start(target: &str) -> Self {
+    /// rules. The waits of the alerts in `hurried` are taken away, for a test cannot wait so long;
+    /// the others keep theirs, or one scrape missed on a busy machine would fire them. All windows
+    /// stay.
+    pub(super) async fn start(target: &str, hurried: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("prometheus-{}-{number}", std::process::id());
@@ -42,7 +45,7 @@ impl Prometheus {
         std::fs::create_dir_all(&folder).unwrap();
         for name in ["brownout.recording.yml", "brownout.alerts.yml"] {
             let text = std::fs::read_to_string(rules::folder().join(name)).unwrap();
-            std::fs::write(folder.join(name), impatient(&text)).unwrap();
+            std::fs::write(folder.join(name), impatient(&text, hurried)).unwrap();
         }
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}}\n\
@@ -79,7 +82,9 @@ impl Prometheus {
             });
         let client = brownout::intake::probe::client().unwrap();
         let folder = folder.to_owned();
-        let mut prometheus = Self { url: format!("http://{free}"), folder, client, child };
+        let url = format!("http://{free}");
+        let started = tokio::time::Instant::now();
+        let mut prometheus = Self { url, folder, client, child, started };
         let ready = format!("{}/-/ready", prometheus.url);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while prometheus.child.try_wait().unwrap().is_none() {
@@ -93,6 +98,11 @@ impl Prometheus {
         // Gone already. Its folder is used again by the next try.
         prometheus.folder = PathBuf::new();
         None
+    }
+
+    /// A range, as a query says it, that reaches back to before the first scrape.
+    pub(super) fn lifetime(&self) -> String {
+        format!("{}s", self.started.elapsed().as_secs() + 5)
     }
 
     /// What it logged.
@@ -160,14 +170,18 @@ fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
-/// The rules without their waits.
-fn impatient(rules: &str) -> String {
+/// The rules, those of the alerts in `hurried` without their waits.
+fn impatient(rules: &str, hurried: &[&str]) -> String {
+    let mut hurry = false;
     let line = |line: &str| {
+        if let Some(alert) = line.trim_start().strip_prefix("- alert: ") {
+            hurry = hurried.contains(&alert);
+        }
         let (key, _) = line.trim_start().split_once(": ").unwrap_or((line, ""));
         let indent = &line[..line.len() - line.trim_start().len()];
         match key {
-            "for" => format!("{indent}for: 0s\n"),
-            "keep_firing_for" => format!("{indent}keep_firing_for: 3s\n"),
+            "for" if hurry => format!("{indent}for: 0s\n"),
+            "keep_firing_for" if hurry => format!("{indent}keep_firing_for: 3s\n"),
             _ => format!("{line}\n"),
         }
     };

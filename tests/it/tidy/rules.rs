@@ -1,6 +1,6 @@
 //! The rules, each a function from a source file to findings.
 
-use super::Source;
+use super::{Source, functions};
 
 /// Floors from the bottom up; modules of one rank stand side by side and never import each other.
 /// The simulator stands beside `http`: it may be used by `app` and `cli` only.
@@ -51,7 +51,7 @@ const LINE_COLUMNS_MAX: usize = 100;
 /// Everything that is wrong with one file, a line each.
 pub(super) fn findings(source: &Source) -> Vec<String> {
     let mut findings = Vec::new();
-    for rule in [floors, fences, overload_number, banned, lengths] {
+    for rule in [floors, fences, overload_number, banned, lengths, functions::lengths] {
         findings.extend(rule(source).into_iter().map(|text| format!("{}: {text}", source.path)));
     }
     findings
@@ -207,7 +207,7 @@ fn split_tests(source: &Source) -> (&str, &str) {
 }
 
 /// Every whole-word occurrence: the text before and after it.
-fn words<'a>(code: &'a str, word: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(super) fn words<'a>(code: &'a str, word: &'a str) -> Vec<(&'a str, &'a str)> {
     code.match_indices(word)
         .map(|(at, _)| (&code[..at], &code[at + word.len()..]))
         .filter(|(before, after)| !before.ends_with(is_word) && !after.starts_with(is_word))
