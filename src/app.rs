@@ -31,6 +31,8 @@ use probing::Probing;
 
 /// How long requests in flight may take after a signal to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// What the parts may take beyond that to end themselves.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(2);
 /// The detectors' clock: one tick a second.
 const TICK: Duration = Duration::from_secs(1);
 /// Reload requests waiting; one is being worked on, the rest would only repeat it.
@@ -117,12 +119,17 @@ impl Daemon {
         }
         self.parts.ready.store(false, Ordering::SeqCst);
         self.shutdown.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended.map_err(anyhow::Error::from).flatten()
-                && result.is_ok()
-            {
-                result = Err(error);
+        let finished = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended.map_err(anyhow::Error::from).flatten()
+                    && result.is_ok()
+                {
+                    result = Err(error);
+                }
             }
+        };
+        if tokio::time::timeout(SHUTDOWN_GRACE + SHUTDOWN_MARGIN, finished).await.is_err() {
+            tracing::warn!("parts of the daemon did not stop in time and are abandoned");
         }
         tracing::info!("stopped");
         result
@@ -131,9 +138,8 @@ impl Daemon {
     /// Runs until SIGINT or SIGTERM; SIGHUP reloads, a second signal to stop aborts.
     ///
     /// # Errors
-    /// As [`Daemon::run`], or when signals cannot be listened for.
-    pub async fn run_until_signal(self) -> anyhow::Result<()> {
-        let mut signals = Signals::new()?;
+    /// As [`Daemon::run`], or when a second signal aborts it.
+    pub async fn run_until_signal(self, mut signals: Signals) -> anyhow::Result<()> {
         let reload = self.parts.reload.clone();
         let shutdown = self.shutdown.clone();
         let mut running = std::pin::pin!(self.run());
@@ -167,15 +173,20 @@ enum Told {
     Reload,
 }
 
-/// The signals a daemon answers to.
-struct Signals {
+/// The signals a daemon answers to. Listened for before anything else, so that none is lost.
+#[derive(Debug)]
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

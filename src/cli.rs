@@ -85,12 +85,14 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The runtime of a command that needs one.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")
+/// Runs a command that needs the async runtime. What still runs on a blocking thread when the
+/// command is done (a secret's command, say) is not waited for.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().build().context("cannot start the async runtime")?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
 }
 
 /// A `PROVIDER/MODEL` argument.

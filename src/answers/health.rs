@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::quality::FixedState;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::domain::target::{Provider, Target};
 use crate::store::snapshot::{Snapshot, TargetView};
@@ -46,21 +47,22 @@ pub struct Document {
 }
 
 impl Published {
-    /// Serialises every health answer of a snapshot.
+    /// Serialises every health answer of a snapshot, each target once.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let all = health(&snapshot, &snapshot.targets);
+        let parts: Vec<Part> = snapshot.targets.iter().map(|v| Part::new(v, &snapshot)).collect();
+        let envelope = |range: std::ops::Range<usize>| {
+            health(&snapshot, &snapshot.targets[range.clone()], &parts[range])
+        };
         let mut providers = HashMap::new();
+        let mut start = 0;
         for group in snapshot.targets.chunk_by(|a, b| a.target.provider == b.target.provider) {
-            providers.insert(group[0].target.provider.clone(), health(&snapshot, group));
+            let range = start..start + group.len();
+            start = range.end;
+            providers.insert(group[0].target.provider.clone(), envelope(range));
         }
-        let targets = snapshot
-            .targets
-            .iter()
-            .map(|view| {
-                let of = |precision| TargetDocument::new(view, &snapshot, precision);
-                (view.target.clone(), serialise(of(Precision::Full), of(Precision::Fingerprint)))
-            })
-            .collect();
+        let all = envelope(0..parts.len());
+        let named = snapshot.targets.iter().map(|view| view.target.clone());
+        let targets = named.zip(parts.into_iter().map(Part::document)).collect();
         Self { snapshot, all, providers, targets }
     }
 
@@ -80,13 +82,38 @@ impl Published {
     }
 }
 
-fn health(snapshot: &Snapshot, targets: &[TargetView]) -> Document {
-    let of = |precision| HealthDocument::new(snapshot, targets, precision);
-    serialise(of(Precision::Full), of(Precision::Fingerprint))
+/// One target, serialised.
+struct Part {
+    json: Box<RawValue>,
+    hash: u64,
 }
 
-fn serialise<T: Serialize>(full: T, fingerprint: T) -> Document {
-    let bytes = |value: &T| serde_json::to_vec(value).expect("plain structs serialise");
-    let hash = FixedState::with_seed(ETAG_SEED).hash_one(bytes(&fingerprint));
-    Document { bytes: bytes(&full).into(), etag: format!("W/\"{hash:016x}\"") }
+impl Part {
+    fn new(view: &TargetView, snapshot: &Snapshot) -> Self {
+        let full = TargetDocument::new(view, snapshot, Precision::Full);
+        let json = serde_json::value::to_raw_value(&full).expect("plain structs serialise");
+        Self { json, hash: hash(&TargetDocument::new(view, snapshot, Precision::Fingerprint)) }
+    }
+
+    fn document(self) -> Document {
+        let json: Box<str> = self.json.into();
+        Document { bytes: Bytes::from(json.into_string()), etag: etag(self.hash) }
+    }
+}
+
+fn health(snapshot: &Snapshot, targets: &[TargetView], parts: &[Part]) -> Document {
+    let full = HealthDocument::new(snapshot, targets, parts.iter().map(|part| &*part.json));
+    let bytes = serde_json::to_vec(&full).expect("plain structs serialise").into();
+    // A provider's state follows from its targets'.
+    let hashes: Vec<u64> = parts.iter().map(|part| part.hash).collect();
+    Document { bytes, etag: etag(hash(&hashes)) }
+}
+
+fn hash(document: &impl Serialize) -> u64 {
+    let bytes = serde_json::to_vec(document).expect("plain structs serialise");
+    FixedState::with_seed(ETAG_SEED).hash_one(bytes)
+}
+
+fn etag(hash: u64) -> String {
+    format!("W/\"{hash:016x}\"")
 }

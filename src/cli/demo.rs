@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Daemon, Settings};
+use crate::app::{Daemon, Settings, Signals};
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, millis_of};
@@ -62,11 +62,12 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stats = SelfStats::new();
     telemetry::init(&args.log_level, LogFormat::Logfmt, stats.clone())?;
-    super::runtime()?.block_on(demo(args, stats))?;
+    super::block_on(demo(args, stats))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
     let providers = bind(args.simulator_address, "--simulator.listen-address").await?;
     let listener = bind(args.listen_address, "--web.listen-address").await?;
     let simulator = format!("http://{}", providers.local_addr()?);
@@ -102,7 +103,7 @@ async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
         shutdown.cancelled().await;
         fleet_stop.cancel();
     };
-    let (result, (), ()) = tokio::join!(daemon.run_until_signal(), watch, stop_fleet);
+    let (result, (), ()) = tokio::join!(daemon.run_until_signal(signals), watch, stop_fleet);
     say("demo ended");
     result
 }
@@ -162,7 +163,8 @@ async fn report(fleet: Fleet, client: Client, shutdown: CancellationToken) -> an
             }
         }
         match shutdown.run_until_cancelled(client.post("/v1/outcomes", batch)).await {
-            Some(posted) => posted.context("the simulated clients cannot report").map(|_| ())?,
+            Some(Ok(_)) => {}
+            Some(Err(error)) => complain(&format!("brownout: a report was lost: {error:#}")),
             None => break,
         }
     }
@@ -210,7 +212,10 @@ impl<'a> Record<'a> {
 /// Shows the table once there is something to see.
 async fn show_when_settled(client: Client, shutdown: CancellationToken) -> anyhow::Result<()> {
     if shutdown.run_until_cancelled(tokio::time::sleep(SETTLED_AFTER)).await.is_some() {
-        say(&status::render(&client).await?);
+        match status::render(&client).await {
+            Ok(table) => say(&table),
+            Err(error) => complain(&format!("brownout: no table this time: {error:#}")),
+        }
     }
     Ok(())
 }
@@ -236,7 +241,7 @@ fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
            {url}/v1/health   what routers act on\n  \
            {url}/v1/hours    overload, rate limits and outages by hour\n  \
            {url}/metrics     what Prometheus scrapes\n  \
-           brownout status --watch          the table (cargo run --release -- status --watch)\n\
+           brownout status --watch --url {url}   the table\n\
          \n\
          Change the weather:\n  \
            curl {simulator}/admin/weather -H 'content-type: application/json' \\\n    \

@@ -7,14 +7,18 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use crate::app::{Daemon, Settings};
+use crate::app::{Daemon, Settings, Signals};
 use crate::domain::target::Target;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
+use crate::http::access::Access;
 
 use super::{EXIT_USAGE, complain, say};
+
+/// Where the secrets stand without which the daemon does not start.
+const TOKENS: &str = "ingest.tokens";
 
 /// Arguments of `brownout serve`.
 #[derive(Debug, clap::Args)]
@@ -78,6 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.config_check {
         return Ok(check(&args, &config));
     }
+    // Without its tokens the daemon would let in everyone or no one.
+    if let Err(error) = Access::new(&config.ingest) {
+        complain(&format!("{TOKENS}: {error}"));
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let open = !args.listen_address.ip().is_loopback() && config.ingest.tokens.is_empty();
     if open && !args.allow_anonymous {
         complain(&format!(
@@ -90,7 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let stats = SelfStats::new();
     telemetry::init(&args.log_level, args.log_format, stats.clone())?;
-    super::runtime()?.block_on(serve(args, config, stats))?;
+    super::block_on(serve(args, config, stats))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,9 +108,15 @@ fn check(args: &Args, config: &Config) -> ExitCode {
     for notice in &config.notices {
         complain(&format!("note: {notice}"));
     }
-    let secrets = config.check_secrets();
-    if !secrets.is_empty() {
-        complain(&format!("note: not readable in this environment:\n{secrets}"));
+    let mut missing_token = false;
+    for problem in config.check_secrets().iter() {
+        let fatal = problem.path.starts_with(TOKENS);
+        missing_token |= fatal;
+        let kind = if fatal { "" } else { "note: not readable in this environment: " };
+        complain(&format!("{kind}{}: {}", problem.path, problem.message));
+    }
+    if missing_token {
+        return ExitCode::from(EXIT_USAGE);
     }
     let file = args
         .config_file
@@ -113,6 +128,7 @@ fn check(args: &Args, config: &Config) -> ExitCode {
 }
 
 async fn serve(args: Args, config: Config, stats: SelfStats) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
     let address = args.listen_address;
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; is another brownout running? (--web.listen-address)")
@@ -124,5 +140,5 @@ async fn serve(args: Args, config: Config, stats: SelfStats) -> anyhow::Result<(
         clock: Clock::System,
         stats,
     };
-    Daemon::start(settings, listener)?.run_until_signal().await
+    Daemon::start(settings, listener)?.run_until_signal(signals).await
 }

@@ -98,7 +98,7 @@ struct HourRow {
 /// When the daemon cannot be reached.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.daemon, None)?;
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         loop {
             let table = render(&client).await?;
             let mut stdout = std::io::stdout().lock();

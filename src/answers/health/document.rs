@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::domain::outcome::{Signal, Source};
 use crate::domain::state::{SignalState, TargetState};
@@ -25,10 +26,10 @@ pub(super) enum Precision {
 #[derive(Serialize)]
 pub(super) struct HealthDocument<'a> {
     version: &'static str,
-    generated_at: Option<String>,
+    generated_at: String,
     stale_after_s: u64,
     providers: Vec<ProviderDocument<'a>>,
-    targets: Vec<TargetDocument<'a>>,
+    targets: Vec<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -134,21 +135,19 @@ impl Serialize for Count {
 }
 
 impl<'a> HealthDocument<'a> {
+    /// The envelope around targets that are serialised already.
     pub(super) fn new(
         snapshot: &Snapshot,
         targets: &'a [TargetView],
-        precision: Precision,
+        documents: impl Iterator<Item = &'a RawValue>,
     ) -> Self {
         let by_provider = targets.chunk_by(|a, b| a.target.provider == b.target.provider);
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            generated_at: stamp(snapshot.at, precision),
+            generated_at: snapshot.at.to_string(),
             stale_after_s: STALE_AFTER_S,
             providers: by_provider.map(ProviderDocument::new).collect(),
-            targets: targets
-                .iter()
-                .map(|view| TargetDocument::new(view, snapshot, precision))
-                .collect(),
+            targets: documents.collect(),
         }
     }
 }
