@@ -146,7 +146,7 @@ const fn meaning(class: Class) -> &'static str {
         Class::ServerError => "The provider failed inside.",
         Class::Timeout => "The provider was reached but did not answer in time.",
         Class::Network => {
-            "The provider was not reached, or the connection was cut: check name, route and \
+            "The provider was not reached, or its answer ended too early: check name, route and \
              certificates on this side first."
         }
         Class::Auth => "The key was refused: check it, its permissions and its region.",

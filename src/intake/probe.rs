@@ -3,7 +3,8 @@
 //! Overload shows only where inference is admitted, and often after the headers of a 200: so a
 //! probe asks for one token of real inference, streaming, and reads until the provider says that
 //! the answer is complete. It is one attempt and one observation: no SDK, no retry, no redirect.
-//! It decides nothing itself: the raw text goes to `domain::classify`, which knows every error.
+//! Which error it is, it does not decide: the raw text goes to `domain::classify`, which knows them
+//! all. But a success that holds no error is not enough here: `ok` takes a complete answer.
 //!
 //! A probe does not know when it runs, what it may spend, or where its result goes: that is
 //! `intake::schedule`. Never logged or reported: the key, the prompt, the answer.
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::domain::classify::{MatchedBy, Quota, Reply, classify, quotas, retry_after};
+use crate::domain::classify::{
+    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
+};
 use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
@@ -37,6 +40,7 @@ pub use dialect::ProbeDialect;
 pub use reqwest::Client;
 
 use attempt::Exchange;
+use dialect::Answer;
 
 /// Longest request id kept, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -237,6 +241,7 @@ fn report(
         stream: &exchange.stream,
         transport: exchange.transport,
     });
+    let verdict = proven(verdict, exchange);
     let cost_usd = spec.price.as_ref().and_then(|price| exchange.usage.cost_usd(price));
     ProbeReport {
         class: verdict.class,
@@ -254,6 +259,22 @@ fn report(
         misconfigured: misconfigured(spec, exchange, verdict.class),
         started_at,
         at,
+    }
+}
+
+/// Takes an `ok` away that no complete answer stands for. For a client's report, which may hold
+/// only a status, a success is one unless something speaks against it; a probe saw everything.
+fn proven(verdict: Verdict, exchange: &Exchange) -> Verdict {
+    if verdict.class != Class::Ok {
+        return verdict;
+    }
+    match exchange.answer {
+        Answer::Complete => verdict,
+        Answer::Foreign => Verdict { class: Class::Other, matched_by: MatchedBy::Intermediary },
+        Answer::Cut => {
+            let transport = exchange.transport.unwrap_or(Transport::EofBeforeTerminal);
+            Verdict { class: transport.class(), matched_by: MatchedBy::Transport }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Reports of exchanges that were seen, in tables; the exchanges themselves are in `tests/it`.
 
 use super::*;
-use crate::domain::classify::Transport;
 
 fn spec(provider: &str, dialect: ProbeDialect, wire_model: &str) -> ProbeSpec {
     ProbeSpec::new(SpecInput {
@@ -161,7 +160,8 @@ fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
     ] {
         let whole = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         let stream = if transport.is_none() { whole.to_vec() } else { Vec::new() };
-        let exchange = Exchange { status, transport, usage, stream, ..Exchange::default() };
+        let answer = if transport.is_none() { Answer::Complete } else { Answer::Cut };
+        let exchange = Exchange { status, transport, usage, stream, answer, ..Exchange::default() };
         let found = judged(&exchange).charge_usd(&spec);
         assert!((found - charge).abs() < 1e-12, "{status:?} {transport:?}: {found}");
     }
