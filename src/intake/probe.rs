@@ -42,7 +42,7 @@ pub use reqwest::Client;
 use attempt::Exchange;
 use dialect::Answer;
 
-/// Longest request id kept, in bytes.
+/// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Headers that carry the provider's name for a request, the provider's own before the CDN's.
@@ -253,7 +253,7 @@ fn report(
         total: Some(exchange.total),
         cost_usd,
         usage: exchange.usage,
-        request_id: request_id(&exchange.headers),
+        request_id: request_id(&exchange.headers, spec.api_key.as_ref().map(Secret::expose)),
         retry_after: retry_after(&exchange.headers, &exchange.body, at),
         quotas: quotas(&exchange.headers, at),
         misconfigured: misconfigured(spec, exchange, verdict.class),
@@ -299,13 +299,17 @@ fn unsendable(error: SpecError, started_at: Timestamp, at: Timestamp) -> ProbeRe
     }
 }
 
-fn request_id(headers: &[(String, String)]) -> Option<String> {
+/// The first header that holds a plain name. It is logged and printed, so a server must not be
+/// able to put the key, or anything that is no name, into it.
+fn request_id(headers: &[(String, String)], key: Option<&str>) -> Option<String> {
+    let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
     REQUEST_ID_HEADERS
         .iter()
-        .find_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
-        .map(|(_, value)| value.chars().filter(char::is_ascii_graphic))
-        .map(|printable| printable.take(REQUEST_ID_BYTES_MAX).collect::<String>())
-        .filter(|id| !id.is_empty())
+        .filter_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
+        .map(|(_, value)| value)
+        .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(of_an_id))
+        .find(|id| !key.is_some_and(|key| redact::shares_a_piece(id, key)))
+        .cloned()
 }
 
 /// Why the probe is misconfigured, in the provider's words as far as they are safe to show.
@@ -319,7 +323,8 @@ fn misconfigured(spec: &ProbeSpec, exchange: &Exchange, class: Class) -> Option<
         .map(|message| redact::redact(&message, key, &spec.wire_model))
         .filter(|message| !message.is_empty());
     let status = exchange.status.map_or("no status".to_owned(), |status| format!("HTTP {status}"));
-    Some(format!("{class}: {}", words.unwrap_or(status)))
+    let complaint = format!("{class}: {}", words.unwrap_or(status));
+    Some(complaint.chars().take(redact::MESSAGE_CHARS_MAX).collect())
 }
 
 #[cfg(test)]

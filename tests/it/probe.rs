@@ -4,13 +4,16 @@ mod command;
 mod fake;
 mod loops;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brownout::domain::outcome::Class;
 use brownout::ground::clock::Clock;
 use brownout::intake::probe::{client, probe};
+use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use fake::{
     ANTHROPIC, Act, CONTENT, EVENT_STREAM, KEY, OPENAI, OVERLOADED, PATIENCE, START, STOP, Scene,
@@ -334,4 +337,55 @@ async fn a_complete_answer_is_ok_streamed_or_not_whatever_its_type() {
     assert_eq!(OPENAI.report(&response("200 OK", json, lacking)).await.class, Class::Network);
     let failed = "{\"choices\":[{\"finish_reason\":\"error\"}]}";
     assert_eq!(OPENAI.report(&response("200 OK", json, failed)).await.class, Class::ServerError);
+}
+
+#[tokio::test]
+async fn a_key_that_comes_back_as_a_request_id_is_dropped_and_never_logged() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let log = std::env::temp_dir().join(format!("brownout-probe-{port}.log"));
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(Arc::new(std::fs::File::create(&log).unwrap()))
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let spec = ANTHROPIC.spec(port);
+    let headers = format!("request-id: {KEY}\r\ncf-ray: 8f-FRA\r\n");
+    let body = format!("{{\"error\":{{\"message\":\"bad key {KEY}\"}}}}");
+    let acts = response("401 Unauthorized", &headers, &body);
+    let token = CancellationToken::new();
+    let seen = Arc::new(Mutex::new(None));
+    let on_event = {
+        let (token, seen) = (token.clone(), seen.clone());
+        Arc::new(move |event| {
+            if let ProbeEvent::Finished { report, .. } = event {
+                *seen.lock().unwrap() = Some(report);
+                token.cancel();
+            }
+        })
+    };
+    let deps = Deps::new(client().unwrap(), Clock::System, Budget::new(None), on_event);
+    let running = run(spec, Bell::every(Duration::from_millis(2), 0.0), deps, token);
+    let serving = async {
+        loop {
+            fake::play(listener.accept().await.unwrap().0, &acts).await;
+        }
+    };
+    tokio::select! {
+        () = serving => unreachable!("the server never ends"),
+        done = tokio::time::timeout(PATIENCE, running) => done.unwrap(),
+    }
+    let report = seen.lock().unwrap().take().unwrap();
+    assert_eq!(report.request_id.as_deref(), Some("8f-FRA"), "the next name that is one");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    assert!(text.contains("the probe is misconfigured"), "{text}");
+    assert!(text.contains("auth: bad key [redacted]"), "{text}");
+    assert!(text.contains("8f-FRA"), "{text}");
+    assert!(!text.contains("T0P5ECRET"), "{text}");
+    for line in text.lines() {
+        assert!(line.matches("\"target\":").count() <= 1, "a field twice: {line}");
+    }
 }
