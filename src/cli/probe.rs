@@ -146,7 +146,7 @@ const fn meaning(class: Class) -> &'static str {
         Class::ServerError => "The provider failed inside.",
         Class::Timeout => "The provider was reached but did not answer in time.",
         Class::Network => {
-            "The provider was not reached, or the connection was cut: check name, route and \
+            "The provider was not reached, or its answer ended too early: check name, route and \
              certificates on this side first."
         }
         Class::Auth => "The key was refused: check it, its permissions and its region.",
@@ -154,6 +154,50 @@ const fn meaning(class: Class) -> &'static str {
         Class::InvalidRequest => "The provider refused the request itself: check the model's name.",
         Class::Other => {
             "The answer came from something else than the model: a proxy or a firewall."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::ground::secret::Secret;
+    use crate::intake::probe::{ProbeDialect, SpecInput};
+
+    const KEY: &str = "sk-ant-api03-T0P5ECRET";
+
+    #[tokio::test]
+    async fn a_key_that_the_server_sends_back_is_never_printed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let spec = ProbeSpec::new(SpecInput {
+            target: Target::parse("anthropic/m").unwrap(),
+            dialect: ProbeDialect::Anthropic,
+            base_url: &format!("http://{}", listener.local_addr().unwrap()),
+            wire_model: "m",
+            api_key: Some(Secret::new(KEY)),
+            timeout: Duration::from_secs(60),
+            ttft_timeout: Duration::from_secs(60),
+            price: None,
+            body: serde_json::Map::new(),
+        })
+        .unwrap();
+        let serving = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert_ne!(socket.read(&mut [0; 8192]).await.unwrap(), 0);
+            let body = format!("{{\"error\":{{\"message\":\"bad key {KEY}\"}}}}");
+            let head = format!("HTTP/1.1 401 X\r\nrequest-id: {KEY}\r\nretry-after: {KEY}\r\n");
+            let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            socket
+        };
+        let client = client().unwrap();
+        let (report, _) = tokio::join!(probe(&client, &spec, &Clock::System), serving);
+        assert_eq!(report.request_id, None);
+        for text in [as_json(&report).to_string(), explain(&spec, &report)] {
+            assert!(text.contains("bad key [redacted]"), "{text}");
+            assert!(!text.contains("T0P5ECRET"), "{text}");
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Overload shows only where inference is admitted, and often after the headers of a 200: so a
 //! probe asks for one token of real inference, streaming, and reads until the provider says that
 //! the answer is complete. It is one attempt and one observation: no SDK, no retry, no redirect.
-//! It decides nothing itself: the raw text goes to `domain::classify`, which knows every error.
+//! Which error it is, it does not decide: the raw text goes to `domain::classify`, which knows them
+//! all. But a success that holds no error is not enough here: `ok` takes a complete answer.
 //!
 //! A probe does not know when it runs, what it may spend, or where its result goes: that is
 //! `intake::schedule`. Never logged or reported: the key, the prompt, the answer.
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::domain::classify::{MatchedBy, Quota, Reply, classify, quotas, retry_after};
+use crate::domain::classify::{
+    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
+};
 use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
@@ -37,8 +40,9 @@ pub use dialect::ProbeDialect;
 pub use reqwest::Client;
 
 use attempt::Exchange;
+use dialect::Answer;
 
-/// Longest request id kept, in bytes.
+/// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Headers that carry the provider's name for a request, the provider's own before the CDN's.
@@ -237,6 +241,7 @@ fn report(
         stream: &exchange.stream,
         transport: exchange.transport,
     });
+    let verdict = proven(verdict, exchange);
     let cost_usd = spec.price.as_ref().and_then(|price| exchange.usage.cost_usd(price));
     ProbeReport {
         class: verdict.class,
@@ -248,12 +253,28 @@ fn report(
         total: Some(exchange.total),
         cost_usd,
         usage: exchange.usage,
-        request_id: request_id(&exchange.headers),
+        request_id: request_id(&exchange.headers, spec.api_key.as_ref().map(Secret::expose)),
         retry_after: retry_after(&exchange.headers, &exchange.body, at),
         quotas: quotas(&exchange.headers, at),
         misconfigured: misconfigured(spec, exchange, verdict.class),
         started_at,
         at,
+    }
+}
+
+/// Takes an `ok` away that no complete answer stands for. For a client's report, which may hold
+/// only a status, a success is one unless something speaks against it; a probe saw everything.
+fn proven(verdict: Verdict, exchange: &Exchange) -> Verdict {
+    if verdict.class != Class::Ok {
+        return verdict;
+    }
+    match exchange.answer {
+        Answer::Complete => verdict,
+        Answer::Foreign => Verdict { class: Class::Other, matched_by: MatchedBy::Intermediary },
+        Answer::Cut => {
+            let transport = exchange.transport.unwrap_or(Transport::EofBeforeTerminal);
+            Verdict { class: transport.class(), matched_by: MatchedBy::Transport }
+        }
     }
 }
 
@@ -278,13 +299,17 @@ fn unsendable(error: SpecError, started_at: Timestamp, at: Timestamp) -> ProbeRe
     }
 }
 
-fn request_id(headers: &[(String, String)]) -> Option<String> {
+/// The first header that holds a plain name. It is logged and printed, so a server must not be
+/// able to put the key, or anything that is no name, into it.
+fn request_id(headers: &[(String, String)], key: Option<&str>) -> Option<String> {
+    let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
     REQUEST_ID_HEADERS
         .iter()
-        .find_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
-        .map(|(_, value)| value.chars().filter(char::is_ascii_graphic))
-        .map(|printable| printable.take(REQUEST_ID_BYTES_MAX).collect::<String>())
-        .filter(|id| !id.is_empty())
+        .filter_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
+        .map(|(_, value)| value)
+        .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(of_an_id))
+        .find(|id| !key.is_some_and(|key| redact::shares_a_piece(id, key)))
+        .cloned()
 }
 
 /// Why the probe is misconfigured, in the provider's words as far as they are safe to show.
@@ -298,7 +323,8 @@ fn misconfigured(spec: &ProbeSpec, exchange: &Exchange, class: Class) -> Option<
         .map(|message| redact::redact(&message, key, &spec.wire_model))
         .filter(|message| !message.is_empty());
     let status = exchange.status.map_or("no status".to_owned(), |status| format!("HTTP {status}"));
-    Some(format!("{class}: {}", words.unwrap_or(status)))
+    let complaint = format!("{class}: {}", words.unwrap_or(status));
+    Some(complaint.chars().take(redact::MESSAGE_CHARS_MAX).collect())
 }
 
 #[cfg(test)]

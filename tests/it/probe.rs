@@ -4,13 +4,16 @@ mod command;
 mod fake;
 mod loops;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brownout::domain::outcome::Class;
 use brownout::ground::clock::Clock;
 use brownout::intake::probe::{client, probe};
+use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use fake::{
     ANTHROPIC, Act, CONTENT, EVENT_STREAM, KEY, OPENAI, OVERLOADED, PATIENCE, START, STOP, Scene,
@@ -44,6 +47,7 @@ async fn the_request_is_the_documented_one() {
         "x-api-key: sk-ant-api03-t0p5ecret\r\n",
         "anthropic-version: 2023-06-01\r\n",
         "accept: application/json, text/event-stream\r\n",
+        "accept-encoding: identity\r\n",
         "user-agent: brownout/",
         "content-type: application/json\r\n",
         "\"max_tokens\":1",
@@ -51,7 +55,6 @@ async fn the_request_is_the_documented_one() {
     ] {
         assert!(request.contains(part), "{part} is missing in {request}");
     }
-    assert!(!request.contains("accept-encoding"));
 }
 
 #[tokio::test]
@@ -271,5 +274,118 @@ async fn chat_completions_are_read_to_their_end() {
         (vec![": keep-alive\n\n"], Class::Network),
     ] {
         assert_eq!(OPENAI.report(&stream(&parts)).await.class, class, "{parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_holds_no_complete_answer_is_not_ok() {
+    let json = "content-type: application/json\r\n";
+    let gzip = "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n";
+    let whole = [START, CONTENT, STOP].concat();
+    let unfinished = "{\"type\":\"message\",\"content\":[],\"stop_reason\":null}";
+    for (headers, body, class) in [
+        ("", "", Class::Network),
+        (json, "", Class::Network),
+        (json, " \r\n", Class::Network),
+        ("content-type: text/event-stream\r\n", "", Class::Network),
+        (json, "{\"type\":\"message\",\"stop_rea", Class::Network),
+        (json, unfinished, Class::Network),
+        (json, "{}", Class::Other),
+        (json, "null", Class::Other),
+        (json, "{\"status\":\"up\",\"done\":true}", Class::Other),
+        (json, "{\"choices\":[{\"finish_reason\":\"stop\"}]}", Class::Other),
+        ("", "OK", Class::Other),
+        ("", "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n", {
+            Class::Network
+        }),
+        (gzip, "\u{1f}\u{8}\u{0}", Class::Other),
+        (gzip, &*whole, Class::Other),
+        (json, OVERLOADED, Class::Overloaded),
+    ] {
+        let report = ANTHROPIC.report(&response("200 OK", headers, body)).await;
+        assert_eq!(report.class, class, "{headers:?} {body:?}: {report:?}");
+        assert_eq!(report.http_status, Some(200));
+        assert_eq!(report.ttft, None, "{body:?}");
+    }
+    let report = ANTHROPIC.report(&response("204 No Content", "", "")).await;
+    assert_eq!(report.class, Class::Network);
+}
+
+#[tokio::test]
+async fn a_complete_answer_is_ok_streamed_or_not_whatever_its_type() {
+    let json = "content-type: application/json\r\n";
+    let message = "{\"type\":\"message\",\"content\":[],\"stop_reason\":\"max_tokens\",\
+         \"usage\":{\"input_tokens\":10,\"output_tokens\":1}}";
+    let completion = "{\"choices\":[{\"message\":{\"content\":\"x\"},\
+         \"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1}}";
+    let streamed = [START, CONTENT, STOP].concat();
+    let identity = "content-encoding: identity\r\n";
+    for (scene, headers, body) in [
+        (ANTHROPIC, json, message),
+        (ANTHROPIC, "", message),
+        (ANTHROPIC, json, &*streamed),
+        (ANTHROPIC, identity, &*streamed),
+        (OPENAI, json, completion),
+    ] {
+        let report = scene.report(&response("200 OK", headers, body)).await;
+        assert_eq!(report.class, Class::Ok, "{headers:?} {body:?}: {report:?}");
+        assert!((report.cost_usd.unwrap() - 7.5e-5).abs() < 1e-12, "{body}");
+    }
+    let empty_reason = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n";
+    assert_eq!(OPENAI.report(&stream(&[empty_reason])).await.class, Class::Network);
+    let lacking = "{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":null}]}";
+    assert_eq!(OPENAI.report(&response("200 OK", json, lacking)).await.class, Class::Network);
+    let failed = "{\"choices\":[{\"finish_reason\":\"error\"}]}";
+    assert_eq!(OPENAI.report(&response("200 OK", json, failed)).await.class, Class::ServerError);
+}
+
+#[tokio::test]
+async fn a_key_that_comes_back_as_a_request_id_is_dropped_and_never_logged() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let log = std::env::temp_dir().join(format!("brownout-probe-{port}.log"));
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(Arc::new(std::fs::File::create(&log).unwrap()))
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let spec = ANTHROPIC.spec(port);
+    let headers = format!("request-id: {KEY}\r\ncf-ray: 8f-FRA\r\n");
+    let body = format!("{{\"error\":{{\"message\":\"bad key {KEY}\"}}}}");
+    let acts = response("401 Unauthorized", &headers, &body);
+    let token = CancellationToken::new();
+    let seen = Arc::new(Mutex::new(None));
+    let on_event = {
+        let (token, seen) = (token.clone(), seen.clone());
+        Arc::new(move |event| {
+            if let ProbeEvent::Finished { report, .. } = event {
+                *seen.lock().unwrap() = Some(report);
+                token.cancel();
+            }
+        })
+    };
+    let deps = Deps::new(client().unwrap(), Clock::System, Budget::new(None), on_event);
+    let running = run(spec, Bell::every(Duration::from_millis(2), 0.0), deps, token);
+    let serving = async {
+        loop {
+            fake::play(listener.accept().await.unwrap().0, &acts).await;
+        }
+    };
+    tokio::select! {
+        () = serving => unreachable!("the server never ends"),
+        done = tokio::time::timeout(PATIENCE, running) => done.unwrap(),
+    }
+    let report = seen.lock().unwrap().take().unwrap();
+    assert_eq!(report.request_id.as_deref(), Some("8f-FRA"), "the next name that is one");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    assert!(text.contains("the probe is misconfigured"), "{text}");
+    assert!(text.contains("auth: bad key [redacted]"), "{text}");
+    assert!(text.contains("8f-FRA"), "{text}");
+    assert!(!text.contains("T0P5ECRET"), "{text}");
+    for line in text.lines() {
+        assert!(line.matches("\"target\":").count() <= 1, "a field twice: {line}");
     }
 }

@@ -8,7 +8,7 @@
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::dialect::{PROMPT, Progress, join, secret_header};
+use super::dialect::{Answer, PROMPT, Progress, is_text, join, secret_header};
 use super::{ProbeSpec, SpecError};
 
 /// Most tokens the model may answer with.
@@ -47,7 +47,11 @@ pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
     match kind {
         "message_start" => read_usage(&event["message"]["usage"], progress),
         "content_block_delta" => progress.content = true,
-        "message_delta" => read_usage(&event["usage"], progress),
+        "message_delta" => {
+            read_usage(&event["usage"], progress);
+            // Only `message_stop` follows; an answer that lacks it was still complete.
+            progress.terminal |= is_text(&event["delta"]["stop_reason"]);
+        }
         "message_stop" => {
             progress.terminal = true;
             progress.closed = true;
@@ -56,6 +60,19 @@ pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
         _ if event["error"].is_object() => progress.failed = true,
         _ => {}
     }
+}
+
+/// A message that was not streamed.
+pub(super) fn answer(document: &Value, progress: &mut Progress) -> Answer {
+    if document["type"] != "message" {
+        return Answer::Foreign;
+    }
+    read_usage(&document["usage"], progress);
+    if !is_text(&document["stop_reason"]) {
+        return Answer::Cut;
+    }
+    progress.terminal = true;
+    Answer::Complete
 }
 
 /// Counts are cumulative: a later event replaces an earlier one. Cached input is counted as

@@ -8,12 +8,12 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Connection, ConnectionWatch};
 use super::cost::Usage;
-use super::dialect::Progress;
+use super::dialect::{Answer, Progress};
 use super::sse::Decoder;
 use super::{ProbeSpec, SpecError, transport};
 use crate::domain::classify::Transport;
@@ -43,6 +43,8 @@ pub(super) struct Exchange {
     pub(super) body: Vec<u8>,
     /// The raw stream, if it was one.
     pub(super) stream: Vec<u8>,
+    /// What a success was worth.
+    pub(super) answer: Answer,
     /// What the transport failed of, if it did.
     pub(super) transport: Option<Transport>,
     /// How long the connection took to open; `None` when a warm one was used.
@@ -139,7 +141,8 @@ async fn read(
     let success = response.status().is_success();
     exchange.status = Some(response.status().as_u16());
     exchange.headers = headers(&response);
-    let may_stream = success && !is_document(&response);
+    let is_readable = is_identity(&response);
+    let may_stream = success && is_readable && !is_page(&response);
 
     let mut reader = Reader::new(spec, deadlines.started);
     let ended = loop {
@@ -161,12 +164,18 @@ async fn read(
     reader.finish(may_stream);
 
     let is_stream = may_stream && reader.decoder.saw_stream();
+    exchange.answer = match ended {
+        _ if reader.progress.terminal => Answer::Complete,
+        None if success && !is_readable => Answer::Foreign,
+        None if success && !is_stream => reader.answer(),
+        Some(_) | None => Answer::Cut,
+    };
     let progress = &reader.progress;
     exchange.transport = match ended {
         // The status of an error and an error inside the stream are the evidence, even when the
         // rest of the body never came; a complete answer stays one, whatever follows it.
         _ if !success || progress.failed || progress.terminal => None,
-        None if is_stream => Some(Transport::EofBeforeTerminal),
+        None if exchange.answer == Answer::Cut => Some(Transport::EofBeforeTerminal),
         ended => ended,
     };
     exchange.ttft = match reader.first_content {
@@ -232,6 +241,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads the whole body as an answer that was not streamed: some gateways cannot stream.
+    fn answer(&mut self) -> Answer {
+        let answer = self.spec.dialect.answer(&self.raw, &mut self.progress);
+        self.note();
+        answer
+    }
+
     /// Takes the time of what has just been seen for the first time.
     fn note(&mut self) {
         let elapsed = self.started.elapsed();
@@ -245,13 +261,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the server says that the body is a document and no stream. An absent or odd type may
-/// be a stream: some proxies drop it.
-fn is_document(response: &Response) -> bool {
+/// Whether the server says that the body is a page. Any other type may be a stream: some proxies
+/// drop or mistake it, and a JSON document is told from a stream by its lines.
+fn is_page(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| {
         let text = text.to_ascii_lowercase();
-        text.contains("json") || text.contains("html") || text.contains("xml")
+        text.contains("html") || text.contains("xml")
+    })
+}
+
+/// Whether the body is as the provider wrote it. No other encoding was asked for, so whoever
+/// sends one does not speak to us.
+fn is_identity(response: &Response) -> bool {
+    response.headers().get_all(CONTENT_ENCODING).iter().all(|value| {
+        let value = value.as_bytes().trim_ascii();
+        value.is_empty() || value.eq_ignore_ascii_case(b"identity")
     })
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ pub enum ClientError {
 pub fn client() -> Result<reqwest::Client, ClientError> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+    // An answer is read as it comes: a compressed one would hold its events back.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
         .user_agent(concat!("brownout/", env!("CARGO_PKG_VERSION")))

@@ -90,6 +90,30 @@ impl ProbeDialect {
             Self::OpenAiChat => openai_chat::read(name, data, progress),
         }
     }
+
+    /// Takes a whole body that is no stream into account.
+    pub(super) fn answer(self, body: &[u8], progress: &mut Progress) -> Answer {
+        match serde_json::from_slice(body) {
+            Ok(document) => match self {
+                Self::Anthropic => anthropic::answer(&document, progress),
+                Self::OpenAiChat => openai_chat::answer(&document, progress),
+            },
+            Err(error) if error.is_eof() => Answer::Cut,
+            Err(_) => Answer::Foreign,
+        }
+    }
+}
+
+/// What the body of a success is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It ended before it was complete, perhaps before it began.
+    #[default]
+    Cut,
+    /// It is whole and no answer of the dialect: not the model's.
+    Foreign,
+    /// The provider says that it is complete.
+    Complete,
 }
 
 /// How far an answer has come.
@@ -122,6 +146,11 @@ fn override_with(body: &mut Map<String, Value>, overrides: &Map<String, Value>) 
             body.insert(key.clone(), value.clone());
         }
     }
+}
+
+/// Whether a field holds a text with something in it.
+pub(super) fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
 }
 
 /// Marks a header value as secret, so that no debug output shows it.

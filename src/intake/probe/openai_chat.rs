@@ -11,7 +11,7 @@
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::dialect::{PROMPT, Progress, join, secret_header};
+use super::dialect::{Answer, PROMPT, Progress, is_text, join, secret_header};
 use super::{ProbeSpec, SpecError};
 
 /// Below this, reasoning models answer 400 instead of stopping at the limit.
@@ -107,13 +107,29 @@ pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
             || is_text(&delta["refusal"])
             || delta["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty());
         // The stream goes on after this: usage and `[DONE]` follow.
-        progress.terminal |= choice["finish_reason"].is_string();
+        // Some servers send an empty reason with every chunk.
+        progress.terminal |= is_text(&choice["finish_reason"]);
         progress.failed |= is_error(&choice["error"]);
     }
-    if let Some(tokens) = event["usage"]["prompt_tokens"].as_u64() {
+    read_usage(&event["usage"], progress);
+}
+
+/// A completion that was not streamed.
+pub(super) fn answer(document: &Value, progress: &mut Progress) -> Answer {
+    let Some(choices) = document["choices"].as_array() else { return Answer::Foreign };
+    read_usage(&document["usage"], progress);
+    if !choices.iter().any(|choice| is_text(&choice["finish_reason"])) {
+        return Answer::Cut;
+    }
+    progress.terminal = true;
+    Answer::Complete
+}
+
+fn read_usage(usage: &Value, progress: &mut Progress) {
+    if let Some(tokens) = usage["prompt_tokens"].as_u64() {
         progress.usage.input_tokens = Some(tokens);
     }
-    if let Some(tokens) = event["usage"]["completion_tokens"].as_u64() {
+    if let Some(tokens) = usage["completion_tokens"].as_u64() {
         progress.usage.output_tokens = Some(tokens);
     }
 }
@@ -121,10 +137,6 @@ pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
 /// An error is an object, or a text with something in it; many servers send `"error": null`.
 fn is_error(value: &Value) -> bool {
     value.is_object() || is_text(value)
-}
-
-fn is_text(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -157,6 +169,7 @@ mod tests {
             (r#"{"choices":[{"delta":{"tool_calls":[{}]}}]}"#, true, false, false),
             (r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#, false, true, false),
             (r#"{"choices":[{"delta":{},"finish_reason":null}]}"#, false, false, false),
+            (r#"{"choices":[{"delta":{},"finish_reason":""}]}"#, false, false, false),
             (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, false, false, false),
             (r#"{"error":{"message":"x"}}"#, false, false, true),
             (r#"{"error":"overloaded"}"#, false, false, true),

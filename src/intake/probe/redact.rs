@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::sse::Decoder;
 
 /// Longest message shown, in characters: one line of a terminal or a table cell.
-const MESSAGE_CHARS_MAX: usize = 200;
+pub(super) const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Shortest piece of a key that is masked wherever it appears.
 const KEY_PIECE_BYTES: usize = 6;
@@ -53,13 +53,15 @@ pub(super) fn stream_message(stream: &[u8]) -> Option<String> {
 pub(super) fn redact(message: &str, key: Option<&str>, model: &str) -> String {
     let mut safe = String::new();
     for word in message.split_whitespace() {
+        // Before looking for the key, or a control character inside it would hide it.
+        let word: String = word.chars().filter(|c| !c.is_control()).collect();
         if !safe.is_empty() {
             safe.push(' ');
         }
-        if is_secret(word, key, model) {
+        if is_secret(&word, key, model) {
             safe.push_str(MASK);
         } else {
-            safe.extend(word.chars().filter(|c| !c.is_control()));
+            safe.push_str(&word);
         }
         if safe.chars().count() > MESSAGE_CHARS_MAX {
             break;
@@ -86,7 +88,7 @@ fn is_secret(word: &str, key: Option<&str>, model: &str) -> bool {
 }
 
 /// Whether the word holds the key or a telling piece of it.
-fn shares_a_piece(word: &str, key: &str) -> bool {
+pub(super) fn shares_a_piece(word: &str, key: &str) -> bool {
     let key = key.as_bytes();
     if key.len() < KEY_PIECE_BYTES {
         return !key.is_empty() && word.as_bytes().windows(key.len()).any(|piece| piece == key);
@@ -110,6 +112,7 @@ mod tests {
                 "Incorrect API key provided: [redacted]",
             ),
             ("key 'sk-ant-api03-SECRETPART' expired", "key [redacted] expired"),
+            ("key s\u{7}k\u{7}-ant-\u{7}api03-SEC\u{7}RET expired", "key [redacted] expired"),
             ("key ...CRETPART expired", "key [redacted] expired"),
             ("token a8f3c0d9e1b2a8f3c0d9e1b2 unknown", "token [redacted] unknown"),
             (

@@ -1,7 +1,6 @@
 //! Reports of exchanges that were seen, in tables; the exchanges themselves are in `tests/it`.
 
 use super::*;
-use crate::domain::classify::Transport;
 
 fn spec(provider: &str, dialect: ProbeDialect, wire_model: &str) -> ProbeSpec {
     ProbeSpec::new(SpecInput {
@@ -161,7 +160,8 @@ fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
     ] {
         let whole = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         let stream = if transport.is_none() { whole.to_vec() } else { Vec::new() };
-        let exchange = Exchange { status, transport, usage, stream, ..Exchange::default() };
+        let answer = if transport.is_none() { Answer::Complete } else { Answer::Cut };
+        let exchange = Exchange { status, transport, usage, stream, answer, ..Exchange::default() };
         let found = judged(&exchange).charge_usd(&spec);
         assert!((found - charge).abs() < 1e-12, "{status:?} {transport:?}: {found}");
     }
@@ -173,14 +173,37 @@ fn the_providers_request_id_comes_before_the_cdns() {
     for (headers, expected) in [
         (vec![pair("cf-ray", "8f"), pair("request-id", "req_1")], Some("req_1")),
         (vec![pair("cf-ray", "8f")], Some("8f")),
-        (vec![pair("x-request-id", "a b\u{e9}\n")], Some("ab")),
+        (vec![pair("x-request-id", "a.b_c:1-Z")], Some("a.b_c:1-Z")),
+        (vec![pair("x-request-id", "a b")], None),
+        (vec![pair("x-request-id", "a\u{e9}")], None),
+        (vec![pair("x-request-id", "a\u{1b}[2J")], None),
         (vec![pair("x-request-id", "")], None),
+        (vec![pair("request-id", "sk-T0P5ECRET"), pair("cf-ray", "8f")], Some("8f")),
+        (vec![pair("request-id", "req-sk-T0P5ECRET-1")], None),
+        (vec![pair("request-id", "T0P5ECRET")], None),
         (vec![], None),
     ] {
-        assert_eq!(request_id(&headers).as_deref(), expected);
+        let found = request_id(&headers, Some("sk-T0P5ECRET"));
+        assert_eq!(found.as_deref(), expected, "{headers:?}");
     }
-    let long = vec![pair("request-id", &"x".repeat(5_000))];
-    assert_eq!(request_id(&long).map(|id| id.len()), Some(REQUEST_ID_BYTES_MAX));
+    for (length, is_kept) in [(REQUEST_ID_BYTES_MAX, true), (REQUEST_ID_BYTES_MAX + 1, false)] {
+        let long = vec![pair("request-id", &"x".repeat(length))];
+        assert_eq!(request_id(&long, None).is_some(), is_kept, "{length}");
+    }
+}
+
+#[test]
+fn a_complaint_is_redacted_and_bounded_its_class_included() {
+    let mut spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
+    spec.api_key = Some(Secret::new("sk-T0P5ECRET"));
+    let message = format!("sk-T0P5ECRET {}", "word ".repeat(1_000));
+    let body = serde_json::json!({"error": {"type": "invalid_request_error", "message": message}});
+    let body = body.to_string().into_bytes();
+    let exchange = Exchange { status: Some(400), body, ..Exchange::default() };
+    let report = report(&spec, &exchange, Timestamp::from_secs(1), Timestamp::from_secs(2));
+    let complaint = report.misconfigured.unwrap();
+    assert_eq!(complaint.chars().count(), redact::MESSAGE_CHARS_MAX);
+    assert!(complaint.starts_with("invalid_request: [redacted] word"), "{complaint}");
 }
 
 #[test]
