@@ -1,6 +1,6 @@
 //! The document as a whole, and its small sections: `thresholds`, `ingest`, `fleet`.
 
-use crate::domain::bounds::{Bounds, Thresholds};
+use crate::domain::bounds::{Bounds, OVERLOADED_MAX, Thresholds};
 
 use super::problem::Problems;
 use super::reader::{Field, Section};
@@ -77,11 +77,31 @@ fn bounds(section: &Section<'_>, default: Bounds, problems: &mut Problems) -> Bo
     };
     let healthy = read("healthy", default.healthy());
     let overloaded = read("overloaded", default.overloaded());
-    let (Some(healthy), Some(overloaded)) = (healthy, overloaded) else { return default };
+    let (Some(healthy), Some(overloaded)) = (healthy, overloaded) else {
+        // One is wrong by itself and noted; the other may be, too.
+        alone(section, "healthy", healthy, problems);
+        alone(section, "overloaded", overloaded, problems);
+        return default;
+    };
     Bounds::new(healthy, overloaded).unwrap_or_else(|error| {
-        section.field().wrong(problems, error.to_string());
+        let remedy = format!(
+            "{error}, for example healthy: {}%, overloaded: {}%",
+            default.healthy() * 100.0,
+            default.overloaded() * 100.0
+        );
+        section.field().wrong(problems, remedy);
         default
     })
+}
+
+/// Checks a threshold that has no partner to be compared with.
+fn alone(section: &Section<'_>, key: &str, ratio: Option<f64>, problems: &mut Problems) {
+    let is_good = |ratio| 0.0 < ratio && ratio < OVERLOADED_MAX;
+    if let Some(field) = section.get(key)
+        && ratio.is_some_and(|ratio| !is_good(ratio))
+    {
+        field.wrong(problems, "is not between 0% and 50%, for example 2%");
+    }
 }
 
 fn ingest(field: &Field<'_>, problems: &mut Problems) -> IngestConfig {
