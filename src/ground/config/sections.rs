@@ -1,11 +1,11 @@
-//! The document as a whole, and its small sections: `thresholds`, `ingest`, `fleet`.
+//! The document as a whole, and its small sections: `thresholds`, `ingest`, `metrics`, `fleet`.
 
 use crate::domain::bounds::{Bounds, OVERLOADED_MAX, Thresholds};
 
 use super::problem::Problems;
 use super::reader::{Field, Section};
 use super::tree::Node;
-use super::{Config, IngestConfig, IngestToken, chains, probes, providers, secrets};
+use super::{Config, IngestConfig, IngestToken, MetricsConfig, chains, probes, providers, secrets};
 
 /// Most tokens: one for each team or service that reports.
 const TOKENS_MAX: usize = 1_000;
@@ -18,7 +18,8 @@ const BODY_MAX: usize = 1 << 30;
 /// Most targets: at some 200 series each, two million series are more than a scrape can carry.
 const TARGETS_MAX: usize = 10_000;
 
-const KEYS: [&str; 6] = ["thresholds", "providers", "probes", "chains", "ingest", "fleet"];
+const KEYS: [&str; 7] =
+    ["thresholds", "providers", "probes", "chains", "ingest", "metrics", "fleet"];
 
 /// Reads the document. What it gives is good only if no problem was noted.
 pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
@@ -41,6 +42,9 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
     }
     if let Some(field) = section.get("ingest") {
         config.ingest = ingest(&field, problems);
+    }
+    if let Some(field) = section.get("metrics") {
+        config.metrics = metrics(&field, problems);
     }
     if let Some(field) = section.get("fleet") {
         fleet(&field, problems);
@@ -165,6 +169,17 @@ fn tokens(field: &Field<'_>, problems: &mut Problems) -> Vec<IngestToken> {
         }
     }
     tokens
+}
+
+fn metrics(field: &Field<'_>, problems: &mut Problems) -> MetricsConfig {
+    let mut metrics = MetricsConfig::default();
+    let Some(section) = field.section(&["hour_of_day"], problems) else { return metrics };
+    if let Some(field) = section.get("hour_of_day")
+        && let Some(on) = field.choice("value", &[("true", true), ("false", false)], problems)
+    {
+        metrics.hour_of_day = on;
+    }
+    metrics
 }
 
 /// Checks what later versions will act on, so that a file that is good now stays good.
