@@ -1,11 +1,9 @@
 //! `brownout serve`, the default: the daemon.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 
 use crate::app::{Daemon, Settings};
 use crate::domain::target::Target;
@@ -14,6 +12,7 @@ use crate::ground::config::Config;
 use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
 
+use super::listen_address::ListenAddress;
 use super::{EXIT_USAGE, complain, say};
 
 /// Arguments of `brownout serve`.
@@ -27,9 +26,9 @@ pub struct Args {
     #[arg(long = "config.check")]
     config_check: bool,
 
-    /// Address to listen on
+    /// Address to listen on; :PORT is all interfaces
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = super::LISTEN_ADDRESS)]
-    listen_address: SocketAddr,
+    listen_address: ListenAddress,
 
     /// Accept a listen address beyond loopback without ingest.tokens
     #[arg(long = "web.allow-anonymous")]
@@ -44,7 +43,8 @@ pub struct Args {
     probes: Vec<Target>,
 
     /// Least severe level to log: error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info",
+          value_parser = telemetry::parse_level)]
     log_level: String,
 
     /// Log format: logfmt or json
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.config_check {
         return Ok(check(&args, &config));
     }
-    let open = !args.listen_address.ip().is_loopback() && config.ingest.tokens.is_empty();
+    let open = !args.listen_address.is_loopback() && config.ingest.tokens.is_empty();
     if open && !args.allow_anonymous {
         complain(&format!(
             "--web.listen-address {}: anyone who reaches this address could report outcomes; \
@@ -114,7 +114,7 @@ fn check(args: &Args, config: &Config) -> ExitCode {
 
 async fn serve(args: Args, config: Config, stats: SelfStats) -> anyhow::Result<()> {
     let address = args.listen_address;
-    let listener = TcpListener::bind(address).await.with_context(|| {
+    let listener = address.bind().await.with_context(|| {
         format!("cannot listen on {address}; is another brownout running? (--web.listen-address)")
     })?;
     let settings = Settings {
