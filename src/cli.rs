@@ -10,6 +10,7 @@ use crate::domain::target::Target;
 
 pub mod classify;
 mod client;
+mod listen_address;
 pub mod demo;
 pub mod probe;
 pub mod replay;

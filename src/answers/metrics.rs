@@ -48,7 +48,7 @@ impl Default for Options {
 pub struct Exporter {
     snapshot: Arc<ArcSwap<Snapshot>>,
     stats: SelfStats,
-    options: Options,
+    options: ArcSwap<Options>,
     descriptions: Arc<[Desc]>,
     zero: Arc<Counters>,
     zero_first: Mutex<ZeroFirst>,
@@ -56,7 +56,7 @@ pub struct Exporter {
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Exporter").field("options", &self.options.load()).finish_non_exhaustive()
     }
 }
 
@@ -66,11 +66,16 @@ impl Exporter {
         Self {
             snapshot,
             stats,
-            options,
+            options: ArcSwap::from_pointee(options),
             descriptions: collector::descriptions(),
             zero: Arc::default(),
             zero_first: Mutex::default(),
         }
+    }
+
+    /// Exports by other options from the next scrape on.
+    pub fn set_options(&self, options: Options) {
+        self.options.store(Arc::new(options));
     }
 
     /// One scrape at `now`, sorted by family and label values. Costs time in proportion to the
@@ -98,7 +103,7 @@ impl Exporter {
             snapshot,
             holds,
             now,
-            hour_of_day: self.options.hour_of_day,
+            hour_of_day: self.options.load().hour_of_day,
             descriptions: Arc::clone(&self.descriptions),
             zero: Arc::clone(&self.zero),
         };

@@ -62,7 +62,7 @@ impl Parts {
             exporter: Arc::new(Exporter::new(
                 Arc::clone(&snapshot),
                 stats.clone(),
-                metrics::Options::default(),
+                metrics::Options { hour_of_day: config.metrics.hour_of_day },
             )),
             reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
@@ -126,6 +126,7 @@ impl Parts {
         self.store.configure(&options(&config), now);
         self.names.store(Arc::new(Names::new(&config)));
         self.access.store(Arc::new(access));
+        self.exporter.set_options(metrics::Options { hour_of_day: config.metrics.hour_of_day });
         self.config.store(Arc::new(config));
         Ok(())
     }

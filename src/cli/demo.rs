@@ -4,7 +4,6 @@
 //! HTTP as real ones do, real probes against the fleet, and the daemon.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use crate::simulator::{self, Call, Fate, Fleet};
 use crate::store::{Arrival, Store};
 
 use super::client::{Client, DaemonArgs};
+use super::listen_address::ListenAddress;
 use super::{complain, say, status};
 
 /// How often the simulated clients report what they saw since the last time.
@@ -40,18 +40,19 @@ const SETTLED_AFTER: Duration = Duration::from_secs(30);
 pub struct Args {
     /// Address the daemon listens on
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = super::LISTEN_ADDRESS)]
-    listen_address: SocketAddr,
+    listen_address: ListenAddress,
 
     /// Address of the simulated providers; port 0 takes a free one
     #[arg(long = "simulator.listen-address", value_name = "ADDR", default_value = "127.0.0.1:0")]
-    simulator_address: SocketAddr,
+    simulator_address: ListenAddress,
 
     /// Seed of the weather: the same seed, the same day
     #[arg(long, default_value_t = 7)]
     seed: u64,
 
     /// Least severe level to log
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn")]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn",
+          value_parser = telemetry::parse_level)]
     log_level: String,
 }
 
@@ -68,8 +69,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
-    let providers = bind(args.simulator_address, "--simulator.listen-address").await?;
-    let listener = bind(args.listen_address, "--web.listen-address").await?;
+    let providers = bind(&args.simulator_address, "--simulator.listen-address").await?;
+    let listener = bind(&args.listen_address, "--web.listen-address").await?;
     let simulator = format!("http://{}", providers.local_addr()?);
     let scenario = simulator::demo();
     let fleet = Fleet::new(scenario.clone(), Some(args.seed));
@@ -108,8 +109,8 @@ async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
     result
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener> {
+    address.bind().await.with_context(|| {
         format!("cannot listen on {address}; is it in use? choose another with {flag}")
     })
 }

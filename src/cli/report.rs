@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::ArgGroup;
 use serde::Serialize;
 
 use super::client::{Client, DaemonArgs};
@@ -26,9 +27,12 @@ pub struct Args {
 
 /// The record as it is sent: fields not given are left out.
 #[derive(Debug, clap::Args, Serialize)]
+#[command(group = ArgGroup::new("who").args(["provider", "host"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("ending").args(["status", "error", "class"]).required(true)
+                                         .multiple(true))]
 struct Outcome {
     /// Who serves, for example anthropic
-    #[arg(long, required_unless_present = "host")]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
 
@@ -42,7 +46,7 @@ struct Outcome {
     model: String,
 
     /// HTTP status of the answer
-    #[arg(long, required_unless_present_any = ["error", "class"])]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
 

@@ -1,11 +1,9 @@
 //! `brownout serve`, the default: the daemon.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 
 use crate::app::{Daemon, Settings, Signals};
 use crate::domain::target::Target;
@@ -15,6 +13,7 @@ use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
 use crate::http::access::Access;
 
+use super::listen_address::ListenAddress;
 use super::{EXIT_USAGE, complain, say};
 
 /// Where the secrets stand without which the daemon does not start.
@@ -31,9 +30,9 @@ pub struct Args {
     #[arg(long = "config.check")]
     config_check: bool,
 
-    /// Address to listen on
+    /// Address to listen on; :PORT is all interfaces
     #[arg(long = "web.listen-address", value_name = "ADDR", default_value = super::LISTEN_ADDRESS)]
-    listen_address: SocketAddr,
+    listen_address: ListenAddress,
 
     /// Accept a listen address beyond loopback without ingest.tokens
     #[arg(long = "web.allow-anonymous")]
@@ -48,7 +47,8 @@ pub struct Args {
     probes: Vec<Target>,
 
     /// Least severe level to log: error, warn, info, debug or trace
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info",
+          value_parser = telemetry::parse_level)]
     log_level: String,
 
     /// Log format: logfmt or json
@@ -87,7 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         complain(&format!("{TOKENS}: {error}"));
         return Ok(ExitCode::from(EXIT_USAGE));
     }
-    let open = !args.listen_address.ip().is_loopback() && config.ingest.tokens.is_empty();
+    let open = !args.listen_address.is_loopback() && config.ingest.tokens.is_empty();
     if open && !args.allow_anonymous {
         complain(&format!(
             "--web.listen-address {}: anyone who reaches this address could report outcomes; \
@@ -130,7 +130,7 @@ fn check(args: &Args, config: &Config) -> ExitCode {
 async fn serve(args: Args, config: Config, stats: SelfStats) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let address = args.listen_address;
-    let listener = TcpListener::bind(address).await.with_context(|| {
+    let listener = address.bind().await.with_context(|| {
         format!("cannot listen on {address}; is another brownout running? (--web.listen-address)")
     })?;
     let settings = Settings {

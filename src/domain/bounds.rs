@@ -3,7 +3,7 @@
 use super::outcome::Signal;
 
 /// Largest threshold that still leaves the detector's rate grid room above it.
-const OVERLOADED_MAX: f64 = 0.5;
+pub const OVERLOADED_MAX: f64 = 0.5;
 
 /// Healthy below `healthy`, overloaded above `overloaded`; ratios with
 /// 0 < healthy < overloaded < 0.5.

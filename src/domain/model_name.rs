@@ -336,5 +336,17 @@ mod tests {
             let name = canonical(&parts.concat());
             prop_assert_eq!(canonical(&name), name);
         }
+
+        #[test]
+        fn a_name_with_a_word_in_it_has_no_slash_at_either_end(
+            path in "/{0,2}([a-z]{1,4}/{1,2}){0,3}",
+            word in "[a-z][a-z0-9.-]{0,6}[a-z0-9]",
+            decoration in "(:free|@default|\\[1m\\]|-v1:0|-latest|)/{0,2}",
+        ) {
+            let raw = format!("{path}{word}{decoration}");
+            let name = canonical(&raw);
+            prop_assert!(!name.starts_with('/') && !name.ends_with('/'), "{} of {}", name, raw);
+            prop_assert!(model(&raw).is_ok());
+        }
     }
 }

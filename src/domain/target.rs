@@ -18,9 +18,18 @@ pub enum NameError {
     /// Longer than [`NAME_BYTES_MAX`].
     #[error("is longer than {NAME_BYTES_MAX} bytes")]
     TooLong,
-    /// Holds a control character, white space, or a bidirectional override.
+    /// Holds a control character, white space, or a mark that controls direction.
     #[error("holds white space or a control character")]
     Unprintable,
+    /// Holds a character that is not seen, so that two different labels look alike.
+    #[error("holds an invisible character")]
+    Invisible,
+    /// A provider's name with a slash, which ends it in `provider/model`.
+    #[error("holds a slash")]
+    Slash,
+    /// A model's name that no path could end in.
+    #[error("begins or ends with a slash")]
+    EdgeSlash,
 }
 
 /// The serving side: `anthropic`, `bedrock`, `openrouter`. Lower case.
@@ -39,7 +48,7 @@ impl Provider {
     pub fn new(name: &str) -> Result<Self, NameError> {
         let name = check(name)?;
         if name.contains('/') {
-            return Err(NameError::Unprintable);
+            return Err(NameError::Slash);
         }
         Ok(Self(name.to_lowercase().into()))
     }
@@ -54,9 +63,13 @@ impl Model {
     /// Checks a model's name; it is kept as given, normalisation is a step before this.
     ///
     /// # Errors
-    /// [`NameError`] when the name cannot be a label.
+    /// [`NameError`] when the name cannot be a label, or not the end of a path.
     pub fn new(name: &str) -> Result<Self, NameError> {
-        Ok(Self(check(name)?.into()))
+        let name = check(name)?;
+        if name.starts_with('/') || name.ends_with('/') {
+            return Err(NameError::EdgeSlash);
+        }
+        Ok(Self(name.into()))
     }
 
     /// The overflow model.
@@ -130,16 +143,43 @@ fn check(name: &str) -> Result<&str, NameError> {
     if name.chars().any(is_unprintable) {
         return Err(NameError::Unprintable);
     }
+    if name.chars().any(is_invisible) {
+        return Err(NameError::Invisible);
+    }
     Ok(name)
 }
 
-/// Control characters, any white space, and the invisible direction and joining marks of Unicode
-/// that make two different labels look alike.
+/// Control characters, any white space, and Unicode's direction marks.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || c == '\u{feff}'
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{206f}'
+        )
+}
+
+/// Joining marks, fillers, variation selectors and tags, which leave no trace on a dashboard.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}'
+            | '\u{2060}'..='\u{2065}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e007f}'
+            | '\u{e0100}'..='\u{e01ef}'
+    )
 }
 
 #[cfg(test)]
@@ -163,10 +203,53 @@ mod tests {
             ("a b", NameError::Unprintable),
             ("a\u{202e}b", NameError::Unprintable),
             ("a\nb", NameError::Unprintable),
+            ("/", NameError::EdgeSlash),
+            ("//", NameError::EdgeSlash),
+            ("/a", NameError::EdgeSlash),
+            ("a/ ", NameError::EdgeSlash),
             (long.as_str(), NameError::TooLong),
         ] {
             assert_eq!(Model::new(name), Err(error), "{name:?}");
         }
-        assert_eq!(Provider::new("a/b"), Err(NameError::Unprintable));
+        assert_eq!(Provider::new("a/b"), Err(NameError::Slash));
+        assert_eq!(Target::parse("p//"), Err(NameError::EdgeSlash));
+        assert!(Model::new("a/b").is_ok());
+    }
+
+    #[test]
+    fn characters_that_are_not_seen_are_refused() {
+        for c in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{17b5}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{3164}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{e0000}',
+            '\u{e0041}',
+            '\u{e007f}',
+            '\u{e0100}',
+        ] {
+            let name = format!("claude{c}-opus");
+            assert_eq!(Model::new(&name), Err(NameError::Invisible), "{name:?}");
+            assert_eq!(Provider::new(&name), Err(NameError::Invisible), "{name:?}");
+        }
+        for c in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{a0}'] {
+            let name = format!("claude{c}-opus");
+            assert_eq!(Model::new(&name), Err(NameError::Unprintable), "{name:?}");
+        }
+        for name in ["modèle", "通义千问", "й", "모델"] {
+            assert!(Model::new(name).is_ok(), "{name}");
+        }
     }
 }

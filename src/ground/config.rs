@@ -47,6 +47,8 @@ pub struct Config {
     pub chains: BTreeMap<String, Vec<Target>>,
     /// Who may report, and how much.
     pub ingest: IngestConfig,
+    /// What is exported.
+    pub metrics: MetricsConfig,
     /// What was accepted and is not acted on in this version, to be logged as warnings.
     pub notices: Vec<String>,
 }
@@ -142,6 +144,13 @@ pub struct IngestToken {
     pub name: String,
     /// Where it is.
     pub secret: SecretSource,
+}
+
+/// What is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Whether `/metrics` has the hour-of-day counters, 96 series for each target.
+    pub hour_of_day: bool,
 }
 
 impl Config {
@@ -309,5 +318,11 @@ impl Default for ProbesConfig {
 impl Default for IngestConfig {
     fn default() -> Self {
         Self { tokens: Vec::new(), max_body: 8 << 20, max_decoded: 64 << 20, max_targets: 500 }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { hour_of_day: true }
     }
 }

@@ -86,6 +86,14 @@ pub fn init(level: &str, format: LogFormat, stats: SelfStats) -> Result<(), Tele
         .map_err(|_| TelemetryError::Again)
 }
 
+/// Checks a level or a list of directives as [`init`] takes it, and gives it back.
+///
+/// # Errors
+/// [`TelemetryError`] for an unknown level.
+pub fn parse_level(text: &str) -> Result<String, TelemetryError> {
+    filter(text).map(|_| text.to_owned())
+}
+
 /// Counts warnings and errors, so that an alert can see them without reading logs.
 struct CountTrouble(SelfStats);
 

@@ -207,7 +207,7 @@ line 9: providers.anthropic.claude-haiku-4-5.sunny: unknown key, expected one \
              of requests_per_second, phases, {names}
 line 9: providers.anthropic.claude-haiku-4-5: the ratios sum to 1.1000, lower \
              some until the sum is at most 1
-line 11: providers.open/ai.gpt-5.5: the provider's name holds white space or a control character
+line 11: providers.open/ai.gpt-5.5: the provider's name holds a slash
 line 14: providers.deepseek.deepseek-v4-pro.phases[0].for: is 10, expected a \
              duration of 1s to a year, as 10m
 line 14: providers.deepseek.deepseek-v4-pro.phases[1]: `for` is missing, say \

@@ -123,6 +123,7 @@ fn every_key_reaches_the_configuration() {
     let expected = ["anthropic/claude-opus-4-7", "bedrock/claude-opus-4-7", "corp/gpt-oss-20b"];
     assert_eq!(chain, expected);
     assert_eq!((config.ingest.max_decoded, config.ingest.max_targets), (16 << 20, 50));
+    assert!(Config::default().metrics.hour_of_day && !config.metrics.hour_of_day);
     assert_eq!(config.notices, ["chains are checked, and not acted on in this version"]);
 }
 

@@ -106,6 +106,10 @@ async fn an_unknown_target_gets_a_helpful_404() {
         let remedy = error["error"]["remedy"].as_str().unwrap();
         assert!(remedy.contains("anthropic/claude-opus-4-7"), "{remedy}");
     }
+    let (status, body) = daemon.get("/v1/health/p/%FF").await;
+    let error: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &error["error"]["code"]), (400, &json!("bad_path")), "{body}");
+    assert!(error["error"]["remedy"].as_str().unwrap().contains("UTF-8"), "{body}");
     let (status, body) = daemon.get("/v2/nothing").await;
     assert_eq!((status, body.contains("unknown_path")), (404, true));
     let answer = daemon.send(daemon.request(reqwest::Method::DELETE, "/v1/health")).await;
@@ -171,10 +175,59 @@ async fn hours_are_filtered_and_bad_parameters_are_named() {
     let past = daemon.json(&format!("/v1/hours?to={}", now - 2 * 3_600)).await;
     assert_eq!(past["hours"].as_array().unwrap().len(), 1);
     assert_eq!(daemon.json("/v1/hours?provider=openrouter").await["hours"], json!([]));
-    for (query, text) in [("from=yesterday", "from: expected"), ("since=1", "unknown field")] {
+    for (query, text) in [
+        ("from=yesterday", "from: expected"),
+        ("since=1", "unknown field"),
+        ("model=a%20b", "docs/health.md"),
+        ("model=", "model is empty"),
+    ] {
         let (status, body) = daemon.get(&format!("/v1/hours?{query}")).await;
         assert_eq!(status, 400);
         assert!(body.contains(text), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_alone_selects_its_hours_with_all_providers() {
+    let daemon = daemon::start(CONFIG).await;
+    daemon
+        .report(
+            r#"[{"provider":"anthropic","model":"claude-opus-4-7","status":200},
+                {"provider":"openrouter","model":"anthropic/claude-opus-4.7","status":200},
+                {"provider":"anthropic","model":"claude-haiku-4-5","status":200}]"#,
+        )
+        .await;
+    daemon
+        .target_when("anthropic/claude-haiku-4-5", "the report", |health| {
+            health["windows"]["5m"]["attempts"] == 1
+        })
+        .await;
+    for (model, expected) in [
+        ("claude-opus-4-7", &["anthropic", "openrouter"][..]),
+        ("Anthropic/Claude-Opus-4.7", &["anthropic", "openrouter"]),
+        ("my-deployment", &["anthropic", "openrouter"]),
+        ("claude-haiku-4-5", &["anthropic"]),
+        ("claude-nano", &[]),
+    ] {
+        let document = daemon.json(&format!("/v1/hours?model={model}")).await;
+        let rows = document["hours"].as_array().unwrap();
+        let mut providers: Vec<_> =
+            rows.iter().map(|row| row["provider"].as_str().unwrap()).collect();
+        // The three may lie on both sides of a full hour.
+        providers.sort_unstable();
+        assert_eq!(providers, expected, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn hour_of_day_counters_can_be_switched_off() {
+    for (switch, expected) in [("true", true), ("false", false)] {
+        let yaml = format!("{CONFIG}metrics: {{hour_of_day: {switch}}}\n");
+        let daemon = daemon::start(&yaml).await;
+        let (status, text) = daemon.get("/metrics").await;
+        assert_eq!(status, 200);
+        assert!(text.contains("brownout_requests_total"));
+        assert_eq!(text.contains("brownout_hour_of_day"), expected);
     }
 }
 

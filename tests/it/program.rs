@@ -172,6 +172,19 @@ fn a_wrong_command_line_or_configuration_exits_64_and_names_the_remedy() {
         (vec!["--config.file", "/no/such/file.yaml"], vec!["/no/such/file.yaml"]),
         (vec!["--probe", "claude"], vec!["PROVIDER/MODEL"]),
         (vec!["--web.listen-address", "0.0.0.0:0"], vec!["--web.allow-anonymous", "tokens"]),
+        (vec!["--web.listen-address", ":0"], vec!["--web.allow-anonymous", "tokens"]),
+        (vec!["--web.listen-address", "localhost"], vec!["no port", "127.0.0.1:10529"]),
+        (vec!["--log.level", "bogus"], vec!["bogus", "error, warn, info, debug, trace"]),
+        (vec!["demo", "--log.level", "bogus"], vec!["bogus", "error, warn, info, debug, trace"]),
+        (
+            vec!["report", "--provider", "p", "--model", "m"],
+            vec!["--status <STATUS>|--error <ERROR>|--class <CLASS>"],
+        ),
+        (vec!["report", "--provider", "p", "--model", "m", "--status", "99999"], vec!["100..=599"]),
+        (
+            vec!["report", "--model", "m", "--status", "529"],
+            vec!["--provider <PROVIDER>|--host <HOST>"],
+        ),
     ] {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(64), "{args:?}");
@@ -217,9 +230,10 @@ fn a_second_signal_aborts() {
 fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
     let first = "providers: {anthropic: {models: [claude-opus-4-7]}}\n";
     let config = TempFile::new("reload.yaml", first);
-    let args = ["--config.file", config.path(), "--web.listen-address", "127.0.0.1:0"];
+    let args = ["--config.file", config.path(), "--web.listen-address", "localhost:0"];
     let mut program = Program::start(&args);
-    let url = format!("http://{}", program.address());
+    let address = program.address();
+    let url = format!("http://{address}");
     let status = || text(&run(&["status", "--url", &url]).stdout);
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
@@ -228,12 +242,14 @@ fn a_reload_takes_the_new_configuration_or_keeps_the_old() {
     program.line_with("reload failed");
     assert!(status().contains("anthropic/claude-opus-4-7"));
 
-    std::fs::write(&config, format!("{first}# more\n").replace("4-7]", "4-7, claude-haiku-4-5]"))
-        .unwrap();
+    assert!(get(&address, "/metrics").contains("brownout_hour_of_day"));
+    let more = format!("{first}metrics: {{hour_of_day: false}}\n");
+    std::fs::write(&config, more.replace("4-7]", "4-7, claude-haiku-4-5]")).unwrap();
     program.signal("HUP");
     program.line_with("configuration reloaded");
     // The next tick publishes what the reload changed.
     eventually("the new model is shown", status, |table| table.contains("claude-haiku-4-5"));
+    assert!(!get(&address, "/metrics").contains("brownout_hour_of_day"));
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(super) fn decide(case: &Case<'_>) -> Verdict {
         return Verdict::new(class, MatchedBy::Intermediary);
     }
     by_errors(case, &body, &stream)
-        .or_else(|| by_finish(&body, &stream, case.transport))
+        .or_else(|| by_finish(&body, &stream, case))
         .or_else(|| by_transport(case))
         .unwrap_or_else(|| by_bare_status(case.status, &body, &stream))
 }
@@ -161,7 +161,9 @@ fn by_error_status(
 }
 
 /// What the end of the answer says.
-fn by_finish(body: &Content, stream: &Content, transport: Option<Transport>) -> Option<Verdict> {
+fn by_finish(body: &Content, stream: &Content, case: &Case<'_>) -> Option<Verdict> {
+    let transport = case.transport;
+    let may_succeed = matches!(case.status, None | Some(200..=299));
     for content in [stream, body] {
         let (finish, is_stream) = match content {
             Content::Stream(frames) => (finish_of(frames), true),
@@ -183,7 +185,9 @@ fn by_finish(body: &Content, stream: &Content, transport: Option<Transport>) -> 
             Finish::Failed if transport.is_none() => {
                 return Some(Verdict::new(Class::ServerError, matched_by(MatchedBy::GenericToken)));
             }
-            Finish::Complete if transport.is_none_or(Transport::is_after_headers) => {
+            Finish::Complete
+                if may_succeed && transport.is_none_or(Transport::is_after_headers) =>
+            {
                 return Some(Verdict::OK);
             }
             Finish::Failed | Finish::Complete | Finish::Open => {}
@@ -209,7 +213,7 @@ fn by_transport(case: &Case<'_>) -> Option<Verdict> {
 fn by_bare_status(status: Option<u16>, body: &Content, stream: &Content) -> Verdict {
     let is_silent = matches!((body, stream), (Content::Empty, Content::Empty));
     match status {
-        Some(100..=299) => Verdict::OK,
+        Some(200..=299) => Verdict::OK,
         Some(number) => Verdict::new(status::class(number), MatchedBy::Status),
         // Nothing came, or nobody says what: not a success that anyone saw.
         None if is_silent || matches!(body, Content::Text(_)) => {

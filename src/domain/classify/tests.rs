@@ -1,6 +1,6 @@
 //! What a cut, a header and a bare status say; the shapes of errors are in `tests/data/errors`.
 
-use super::{Reply, Transport, classify};
+use super::{MatchedBy, Reply, Reported, Transport, classify, classify_reported};
 use crate::domain::outcome::Class;
 
 #[test]
@@ -61,7 +61,7 @@ fn headers_alone_are_evidence() {
 #[test]
 fn a_bare_status_has_its_class() {
     for (statuses, class) in [
-        (&[200, 201, 204][..], Class::Ok),
+        (&[200, 201, 204, 299][..], Class::Ok),
         (&[400, 404, 405, 413, 415, 422], Class::InvalidRequest),
         (&[401, 403], Class::Auth),
         (&[402], Class::Billing),
@@ -70,12 +70,32 @@ fn a_bare_status_has_its_class() {
         (&[424, 500, 501], Class::ServerError),
         (&[502, 503, 520, 521, 522, 523, 525, 526, 527, 530], Class::Unavailable),
         (&[529], Class::Overloaded),
-        (&[302, 409, 410, 418, 451, 498, 499, 511], Class::Other),
+        (&[100, 101, 103, 199, 300, 301, 302, 304, 307, 308, 399], Class::Other),
+        (&[409, 410, 418, 451, 498, 499, 511], Class::Other),
     ] {
         for status in statuses {
             let reply = Reply { status: Some(*status), ..Reply::default() };
             assert_eq!(classify(&reply).class, class, "{status}");
+            let report = Reported { status: Some(*status), ..Reported::default() };
+            assert_eq!(classify_reported(&report).class, class, "{status} reported");
         }
     }
     assert_eq!(classify(&Reply::default()).class, Class::Other);
+}
+
+#[test]
+fn an_answer_that_is_not_a_2xx_is_no_success() {
+    let body = br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}"#.as_slice();
+    let stream = b"data: [DONE]\n\n".as_slice();
+    for status in [100, 103, 199, 300, 302, 307, 399] {
+        for (body, stream) in [(body, &[][..]), (b"moved".as_slice(), &[][..]), (&[][..], stream)] {
+            let verdict =
+                classify(&Reply { status: Some(status), body, stream, ..Reply::default() });
+            let expected = (Class::Other, MatchedBy::Status);
+            assert_eq!((verdict.class, verdict.matched_by), expected, "{status}");
+        }
+    }
+    let reset = Some(Transport::ResetBeforeHeaders);
+    let cut = Reply { status: Some(100), transport: reset, ..Reply::default() };
+    assert_eq!(classify(&cut).class, Class::Network, "an interim status is not an answer");
 }

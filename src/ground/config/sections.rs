@@ -1,11 +1,11 @@
-//! The document as a whole, and its small sections: `thresholds`, `ingest`, `fleet`.
+//! The document as a whole, and its small sections: `thresholds`, `ingest`, `metrics`, `fleet`.
 
-use crate::domain::bounds::{Bounds, Thresholds};
+use crate::domain::bounds::{Bounds, OVERLOADED_MAX, Thresholds};
 
 use super::problem::Problems;
 use super::reader::{Field, Section};
 use super::tree::Node;
-use super::{Config, IngestConfig, IngestToken, chains, probes, providers, secrets};
+use super::{Config, IngestConfig, IngestToken, MetricsConfig, chains, probes, providers, secrets};
 
 /// Most tokens: one for each team or service that reports.
 const TOKENS_MAX: usize = 1_000;
@@ -18,7 +18,8 @@ const BODY_MAX: usize = 1 << 30;
 /// Most targets: at some 200 series each, two million series are more than a scrape can carry.
 const TARGETS_MAX: usize = 10_000;
 
-const KEYS: [&str; 6] = ["thresholds", "providers", "probes", "chains", "ingest", "fleet"];
+const KEYS: [&str; 7] =
+    ["thresholds", "providers", "probes", "chains", "ingest", "metrics", "fleet"];
 
 /// Reads the document. What it gives is good only if no problem was noted.
 pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
@@ -41,6 +42,9 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
     }
     if let Some(field) = section.get("ingest") {
         config.ingest = ingest(&field, problems);
+    }
+    if let Some(field) = section.get("metrics") {
+        config.metrics = metrics(&field, problems);
     }
     if let Some(field) = section.get("fleet") {
         fleet(&field, problems);
@@ -77,11 +81,31 @@ fn bounds(section: &Section<'_>, default: Bounds, problems: &mut Problems) -> Bo
     };
     let healthy = read("healthy", default.healthy());
     let overloaded = read("overloaded", default.overloaded());
-    let (Some(healthy), Some(overloaded)) = (healthy, overloaded) else { return default };
+    let (Some(healthy), Some(overloaded)) = (healthy, overloaded) else {
+        // One is wrong by itself and noted; the other may be, too.
+        alone(section, "healthy", healthy, problems);
+        alone(section, "overloaded", overloaded, problems);
+        return default;
+    };
     Bounds::new(healthy, overloaded).unwrap_or_else(|error| {
-        section.field().wrong(problems, error.to_string());
+        let remedy = format!(
+            "{error}, for example healthy: {}%, overloaded: {}%",
+            default.healthy() * 100.0,
+            default.overloaded() * 100.0
+        );
+        section.field().wrong(problems, remedy);
         default
     })
+}
+
+/// Checks a threshold that has no partner to be compared with.
+fn alone(section: &Section<'_>, key: &str, ratio: Option<f64>, problems: &mut Problems) {
+    let is_good = |ratio| 0.0 < ratio && ratio < OVERLOADED_MAX;
+    if let Some(field) = section.get(key)
+        && ratio.is_some_and(|ratio| !is_good(ratio))
+    {
+        field.wrong(problems, "is not between 0% and 50%, for example 2%");
+    }
 }
 
 fn ingest(field: &Field<'_>, problems: &mut Problems) -> IngestConfig {
@@ -145,6 +169,17 @@ fn tokens(field: &Field<'_>, problems: &mut Problems) -> Vec<IngestToken> {
         }
     }
     tokens
+}
+
+fn metrics(field: &Field<'_>, problems: &mut Problems) -> MetricsConfig {
+    let mut metrics = MetricsConfig::default();
+    let Some(section) = field.section(&["hour_of_day"], problems) else { return metrics };
+    if let Some(field) = section.get("hour_of_day")
+        && let Some(on) = field.choice("value", &[("true", true), ("false", false)], problems)
+    {
+        metrics.hour_of_day = on;
+    }
+    metrics
 }
 
 /// Checks what later versions will act on, so that a file that is good now stays good.

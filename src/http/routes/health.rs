@@ -1,6 +1,7 @@
 //! `GET /v1/health…`: documents that are ready, or 304.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue};
@@ -22,9 +23,13 @@ pub(super) async fn health_all(State(context): State<Context>, headers: HeaderMa
 
 pub(super) async fn health_one(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let Path(name) = match path {
+        Ok(path) => path,
+        Err(error) => return bad_path(&error).into_response(),
+    };
     let name = name.trim_matches('/');
     let published = context.published.load();
     if let Some(document) = find(&published, &context, name) {
@@ -52,6 +57,11 @@ fn find<'a>(published: &'a Published, context: &Context, name: &str) -> Option<&
             })
         }
     }
+}
+
+fn bad_path(error: &PathRejection) -> ApiError {
+    let remedy = "write provider and model in UTF-8, percent-encoded where needed";
+    ApiError::bad_request("bad_path", error.body_text(), remedy)
 }
 
 fn unknown_target(published: &Published, name: &str) -> ApiError {

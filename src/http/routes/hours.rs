@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::answers::hours;
-use crate::domain::target::Provider;
+use crate::domain::target::{OTHER, Provider};
 use crate::domain::time::Timestamp;
 use crate::http::Context;
 use crate::http::errors::{ApiError, json};
@@ -43,7 +43,7 @@ pub(super) async fn hours_rows(State(context): State<Context>, request: Request)
 fn hours_query(context: &Context, parameters: HoursParameters) -> Result<hours::Query, ApiError> {
     let bad = |parameter: &str, what: &str| {
         let message = format!("{parameter}: {what}");
-        ApiError::bad_request("bad_query", message, "see GET /v1/hours in the reference")
+        ApiError::bad_request("bad_query", message, "see GET /v1/hours in docs/health.md")
     };
     let time = |parameter: &str, text: Option<String>| match text {
         None => Ok(None),
@@ -56,15 +56,13 @@ fn hours_query(context: &Context, parameters: HoursParameters) -> Result<hours::
         .provider
         .map(|name| names.provider(&name).ok_or_else(|| bad("provider", "not a provider's name")));
     let provider = provider.transpose()?;
-    let model = match parameters.model {
-        None => None,
-        Some(model) => Some(
-            names
-                .resolve(provider.as_ref().map(Provider::as_str), None, &model)
-                .map_err(|error| bad("model", &error.to_string()))?
-                .model,
-        ),
-    };
+    // Of nobody in particular, a name means what it means with all providers that know it.
+    let whose = provider.as_ref().map_or(OTHER, Provider::as_str);
+    let model = parameters.model.map(|name| {
+        let target = names.resolve(Some(whose), None, &name);
+        target.map(|target| target.model).map_err(|error| bad("model", &error.to_string()))
+    });
+    let model = model.transpose()?;
     let (from, to) = (time("from", parameters.from)?, time("to", parameters.to)?);
     Ok(hours::Query { provider, model, from, to })
 }
