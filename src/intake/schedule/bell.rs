@@ -35,6 +35,8 @@ pub enum Bell {
         jitter: f64,
         /// When the next probe is due.
         due: Instant,
+        /// Whether it goes on from an earlier loop, and is not to be spread anew.
+        resumed: bool,
     },
     /// Fires of a cron expression.
     Cron {
@@ -63,7 +65,25 @@ pub struct Ring {
 impl Bell {
     /// A bell that rings every so often, give or take the share `jitter`.
     pub fn every(every: Duration, jitter: f64) -> Self {
-        Self::Every { every, jitter: jitter.clamp(0.0, 1.0), due: Instant::now() }
+        let (jitter, due) = (jitter.clamp(0.0, 1.0), Instant::now());
+        Self::Every { every, jitter, due, resumed: false }
+    }
+
+    /// The same bell, going on from an earlier one that would have rung at `next_run`: a reload
+    /// must not make a probe come early. A cron bell goes by the clock anyway.
+    #[must_use]
+    pub fn resumed_at(mut self, next_run: Timestamp, now: Timestamp) -> Self {
+        if let Self::Every { every, jitter, due, resumed } = &mut self {
+            // A clock that stepped back must not silence it for longer than usual.
+            let longest = every.mul_f64(1.0 + *jitter);
+            *due = Instant::now() + next_run.since(now).min(longest);
+            *resumed = true;
+        }
+        self
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        matches!(self, Self::Every { resumed: true, .. })
     }
 
     /// A bell that rings when `cron` does, late by at most the share `jitter` of the time to the
@@ -106,7 +126,7 @@ impl Bell {
     /// never ring again.
     pub(super) async fn wait(&mut self, roll: f64) -> bool {
         match self {
-            Self::Every { every, jitter, due } => {
+            Self::Every { every, jitter, due, .. } => {
                 sleep_until(*due).await;
                 *due = next_due(*due, Instant::now(), period(*every, *jitter, roll));
                 true
