@@ -9,6 +9,7 @@ mod probing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ use crate::ground::config::Config;
 use crate::ground::self_stats::SelfStats;
 use crate::http::{ReloadRequest, router, server};
 
-use parts::Parts;
-use probing::Probing;
+use parts::{Loaded, Parts};
+use probing::{Prepared, Probing};
 
 /// How long requests in flight may take after a signal to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -229,31 +230,40 @@ async fn tick(parts: Parts, shutdown: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the probes of the configuration in force, and replaces it when asked to.
+/// Runs the probes of the configuration in force, and replaces it when asked to. Reading keys may
+/// block for long; a shutdown does not wait for it.
 async fn keep_configured(
     parts: Parts,
     mut reloads: mpsc::Receiver<ReloadRequest>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut probing = Probing::start(&parts, &shutdown).await?;
+    let first = shutdown.run_until_cancelled(prepare(parts.config.load_full())).await;
+    let Some(first) = first else { return Ok(()) };
+    let mut probing = Probing::start(&parts, first?, None, &shutdown);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             request = reloads.recv() => {
                 let Some(request) = request else { break };
-                let reloading = parts.clone();
-                let reloaded = tokio::task::spawn_blocking(move || reloading.reload()).await?;
-                let result = reloaded.map_err(|problems| problems.to_string());
-                match &result {
-                    Ok(()) => {
+                let loaded = shutdown.run_until_cancelled(load(&parts)).await;
+                let Some(loaded) = loaded else { break };
+                let result = match loaded {
+                    Ok((loaded, prepared)) => {
+                        // First, so that nothing of the old probes is written into the new book.
                         probing.stop().await;
-                        probing = Probing::start(&parts, &shutdown).await?;
+                        parts.adopt(loaded);
+                        let before = probing.into_course();
+                        probing = Probing::start(&parts, prepared, Some(&before), &shutdown);
                         tracing::info!("configuration reloaded");
+                        Ok(())
                     }
-                    Err(problems) => {
+                    Err(error) => {
+                        parts.stats.note_failed_reload();
+                        let problems = format!("{error:#}");
                         tracing::error!(%problems, "reload failed, the old configuration stays");
+                        Err(problems)
                     }
-                }
+                };
                 // The asker may have gone away.
                 let _ = request.send(result);
             }
@@ -263,3 +273,22 @@ async fn keep_configured(
     probing.stop().await;
     Ok(())
 }
+
+/// Reads the keys of a configuration where blocking is allowed.
+async fn prepare(config: Arc<Config>) -> anyhow::Result<Prepared> {
+    tokio::task::spawn_blocking(move || Prepared::read(&config)).await?
+}
+
+/// Reads the configuration and its keys again where blocking is allowed. Nothing changes yet.
+async fn load(parts: &Parts) -> anyhow::Result<(Loaded, Prepared)> {
+    let parts = parts.clone();
+    let load = move || {
+        let loaded = parts.load()?;
+        let prepared = Prepared::read(&loaded.config)?;
+        Ok((loaded, prepared))
+    };
+    tokio::task::spawn_blocking(load).await?
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ impl Store {
         self.book().note_quotas(provider, account, quotas, at);
     }
 
-    /// Changes what is known of a target's probe; does nothing for a target not in the book.
+    /// Changes what is known of a target's probe; does nothing for a target that is not probed.
     pub fn note_probe(&self, target: &Target, change: impl FnOnce(&mut ProbeView)) {
         self.book().note_probe(target, change);
     }

@@ -19,6 +19,7 @@ use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
 use crate::http::{Context, Publish, ReloadRequest};
 use crate::intake::report::Reports;
+use crate::intake::schedule::Budget;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Options, Store};
 
@@ -30,6 +31,8 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) stats: SelfStats,
+    /// The day's money for probes, whatever is reloaded.
+    pub(super) budget: Arc<Budget>,
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) ready: Arc<AtomicBool>,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
@@ -42,6 +45,13 @@ pub(super) struct Parts {
     exporter: Arc<Exporter>,
     config_file: Option<PathBuf>,
     probes: Vec<Target>,
+}
+
+/// A configuration that was read and is not in force yet.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Arc<Config>,
+    access: Access,
 }
 
 impl Parts {
@@ -67,6 +77,7 @@ impl Parts {
             reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
             access: Arc::new(ArcSwap::from_pointee(access)),
+            budget: Arc::new(Budget::new(config.probes.budget_usd_per_day)),
             config: Arc::new(ArcSwap::from_pointee(config)),
             ready: Arc::default(),
             publishing: Arc::default(),
@@ -118,27 +129,31 @@ impl Parts {
         Arc::new(move || parts.publish())
     }
 
-    /// Reads the configuration file again and adopts it as a whole, or not at all.
-    pub(super) fn reload(&self) -> anyhow::Result<()> {
-        let now = self.clock.now();
-        let (config, access) = self.load().inspect_err(|_| self.stats.note_failed_reload())?;
-        self.stats.note_reload(now);
-        self.store.configure(&options(&config), now);
-        self.names.store(Arc::new(Names::new(&config)));
-        self.access.store(Arc::new(access));
-        self.exporter.set_options(metrics::Options { hour_of_day: config.metrics.hour_of_day });
-        self.config.store(Arc::new(config));
-        Ok(())
-    }
-
-    fn load(&self) -> anyhow::Result<(Config, Access)> {
+    /// Reads the configuration file again. Blocks, and changes nothing.
+    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let mut config = match &self.config_file {
             Some(file) => Config::load(file)?,
             None => Config::default(),
         };
         add_probes(&mut config, &self.probes)?;
         let access = Access::new(&config.ingest).context("ingest.tokens")?;
-        Ok((config, access))
+        Ok(Loaded { config: Arc::new(config), access })
+    }
+
+    /// Adopts what was loaded as a whole.
+    pub(super) fn adopt(&self, loaded: Loaded) {
+        let now = self.clock.now();
+        let Loaded { config, access } = loaded;
+        self.stats.note_reload(now);
+        for notice in &config.notices {
+            tracing::warn!("{notice}");
+        }
+        self.store.configure(&options(&config), now);
+        self.budget.set_limit(config.probes.budget_usd_per_day);
+        self.exporter.set_options(metrics::Options { hour_of_day: config.metrics.hour_of_day });
+        self.names.store(Arc::new(Names::new(&config)));
+        self.access.store(Arc::new(access));
+        self.config.store(config);
     }
 }
 

@@ -25,10 +25,12 @@ mod tree;
 mod reader;
 mod secrets;
 mod providers;
+mod cron;
 mod probes;
 mod chains;
 mod sections;
 
+pub use cron::{CronExpression, CronProblem};
 pub use problem::{Problem, Problems};
 
 /// Largest configuration file in bytes: 500 targets need some 100 KiB.
@@ -108,8 +110,8 @@ pub struct ProbesConfig {
 pub enum Schedule {
     /// At an interval.
     Every(Duration),
-    /// By a cron expression of five or six fields (seconds first), in UTC, as written.
-    Cron(String),
+    /// By a cron expression, in UTC.
+    Cron(CronExpression),
 }
 
 /// What to do with a due probe while clients report the same target.

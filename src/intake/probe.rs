@@ -50,7 +50,7 @@ const REQUEST_ID_HEADERS: [&str; 5] =
     ["request-id", "x-request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"];
 
 /// Everything a probe needs to know. Two probes of one specification are the same request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSpec {
     /// Whom the outcome counts for.
     pub target: Target,

@@ -117,12 +117,12 @@ pub struct Deps {
 
 impl Deps {
     /// With the default bound on probes in flight and probing whatever clients report.
-    pub fn new(client: Client, clock: Clock, budget: Budget, listener: Listener) -> Self {
+    pub fn new(client: Client, clock: Clock, budget: Arc<Budget>, listener: Listener) -> Self {
         Self {
             client,
             clock,
             in_flight: Arc::new(Semaphore::new(PROBES_IN_FLIGHT_MAX)),
-            budget: Arc::new(budget),
+            budget,
             clients_report: Arc::new(|_| false),
             listener,
         }
@@ -152,7 +152,9 @@ async fn rounds<F: Future<Output = ProbeReport>>(
     let target = &spec.target;
     let tell = |event| (deps.listener)(event);
     let mut last_complaint = None;
-    bell.start_after(start_delay(target, &bell));
+    if !bell.is_resumed() {
+        bell.start_after(start_delay(target, &bell));
+    }
     loop {
         tell(ProbeEvent::Scheduled {
             target: target.clone(),

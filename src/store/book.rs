@@ -164,8 +164,10 @@ impl Book {
     }
 
     pub(super) fn note_probe(&mut self, target: &Target, change: impl FnOnce(&mut ProbeView)) {
-        if let Some(position) = self.find(target) {
-            change(self.entries[position].probe.get_or_insert_default());
+        let Some(position) = self.find(target) else { return };
+        // A late word about a probe that was removed does not bring it back.
+        if let Some(probe) = &mut self.entries[position].probe {
+            change(probe);
         }
     }
 

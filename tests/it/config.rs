@@ -9,7 +9,7 @@ use brownout::domain::bounds::Thresholds;
 use brownout::domain::outcome::Signal;
 use brownout::domain::target::{Model, Provider, Target};
 use brownout::ground::catalog::{Dialect, PROVIDERS, Price};
-use brownout::ground::config::{Config, Schedule, WhenClientsReport};
+use brownout::ground::config::{Config, CronExpression, Schedule, WhenClientsReport};
 use brownout::ground::names::Names;
 use brownout::ground::secret::SecretSource;
 
@@ -113,7 +113,8 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(provider("bedrock").base_url, "");
     let corp = provider("corp");
     assert_eq!((corp.base_url.as_str(), corp.keyless), ("http://gpu-7.corp.example:8000/v1", true));
-    assert_eq!(config.probes.schedule, Some(Schedule::Cron("*/5 8-20 * * Mon-Fri".to_owned())));
+    let cron = CronExpression::parse("*/5 8-20 * * Mon-Fri").unwrap();
+    assert_eq!(config.probes.schedule, Some(Schedule::Cron(cron)));
     assert_eq!(config.probes.when_clients_report, WhenClientsReport::Always);
     assert_eq!(config.probes.ttft_timeout, Duration::from_secs(15), "never longer than timeout");
     let probed: Vec<String> = config.probe_targets().iter().map(Target::to_string).collect();

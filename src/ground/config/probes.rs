@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use croner::parser::{CronParser, Seconds};
-
 use crate::domain::target::Target;
 
 use super::super::catalog;
 use super::super::secret::SecretSource;
+use super::cron::CronExpression;
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
 use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains};
@@ -81,25 +80,14 @@ fn schedule(section: &Section<'_>, problems: &mut Problems) -> Schedule {
     }
 }
 
-fn cron(field: &Field<'_>, problems: &mut Problems) -> Option<String> {
-    const EXAMPLE: &str = "as in \"*/5 8-20 * * Mon-Fri\"";
+fn cron(field: &Field<'_>, problems: &mut Problems) -> Option<CronExpression> {
     let text = field.text("a cron expression", problems)?;
-    let wrong = |problems: &mut Problems, why: &str| {
-        let message = format!("{} is no cron expression: {why}", quoted(text));
-        field.wrong(problems, message);
-        None
-    };
-    let fields = text.split_whitespace().count();
-    if !matches!(fields, 5 | 6) {
-        let why = format!("it has {fields} fields, expected 5, or 6 with seconds first, {EXAMPLE}");
-        return wrong(problems, &why);
-    }
-    // The same settings as in the scheduler that will run it, which wants the seconds.
-    let with_seconds = if fields == 5 { format!("0 {text}") } else { text.to_owned() };
-    let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
-    match parser.parse(&with_seconds) {
-        Ok(_) => Some(text.to_owned()),
-        Err(error) => wrong(problems, error.to_string().trim_end_matches('.')),
+    match CronExpression::parse(text) {
+        Ok(cron) => Some(cron),
+        Err(problem) => {
+            field.wrong(problems, format!("{} {problem}", quoted(text)));
+            None
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Where chat completions live, given the base URL of [`spec`].
+const CHAT: &str = "https://api.example.com/v1/chat/completions";
+
 fn spec(provider: &str, dialect: ProbeDialect, wire_model: &str) -> ProbeSpec {
     ProbeSpec::new(SpecInput {
         target: Target::parse(&format!("{provider}/m")).unwrap(),
@@ -38,7 +41,7 @@ fn bodies_are_the_smallest_each_provider_accepts() {
             "openai",
             OpenAiChat,
             "gpt-5.5",
-            "https://api.example.com/v1/chat/completions",
+            CHAT,
             &[
                 ("max_completion_tokens", "16"),
                 ("service_tier", "\"default\""),
@@ -51,37 +54,23 @@ fn bodies_are_the_smallest_each_provider_accepts() {
             "deepseek",
             OpenAiChat,
             "deepseek-v4-pro",
-            "https://api.example.com/v1/chat/completions",
+            CHAT,
             &[("max_tokens", "1"), ("thinking", r#"{"type":"disabled"}"#)],
             &["service_tier", "max_completion_tokens"],
         ),
-        (
-            "moonshot",
-            OpenAiChat,
-            "kimi-k2.7-code",
-            "https://api.example.com/v1/chat/completions",
-            &[("max_tokens", "1")],
-            &["thinking"],
-        ),
+        ("moonshot", OpenAiChat, "kimi-k2.7-code", CHAT, &[("max_tokens", "1")], &["thinking"]),
         (
             "openrouter",
             OpenAiChat,
             "anthropic/claude-opus-4.7",
-            "https://api.example.com/v1/chat/completions",
+            CHAT,
             &[
                 ("max_tokens", "16"),
                 ("provider", r#"{"allow_fallbacks":false,"order":["anthropic"]}"#),
             ],
             &["thinking"],
         ),
-        (
-            "mistral",
-            OpenAiChat,
-            "mistral-small",
-            "https://api.example.com/v1/chat/completions",
-            &[("max_tokens", "1")],
-            &["stream_options"],
-        ),
+        ("mistral", OpenAiChat, "mistral-small", CHAT, &[("max_tokens", "1")], &["stream_options"]),
     ] {
         let spec = spec(provider, dialect, model);
         assert_eq!(spec.url, url, "{provider}");
@@ -265,10 +254,11 @@ async fn what_the_transport_failed_of_is_told_from_types() {
         assert_eq!(seen.unwrap().transport, Some(expected), "{case}");
     }
     let mut spec = spec("anthropic", ProbeDialect::Anthropic, "m");
-    for (url, expected) in [
-        ("http://name.invalid/", Transport::Dns),
-        ("http://127.0.0.1:1/", Transport::ConnectRefused),
-    ] {
+    // A label of 64 characters is refused by every resolver before it asks anybody.
+    let no_name = format!("http://{}.invalid/", "x".repeat(64));
+    for (url, expected) in
+        [(&*no_name, Transport::Dns), ("http://127.0.0.1:1/", Transport::ConnectRefused)]
+    {
         url.clone_into(&mut spec.url);
         let seen = attempt::exchange(&client, &spec).await.unwrap();
         assert_eq!(seen.transport, Some(expected), "{url}");

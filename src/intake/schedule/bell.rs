@@ -5,6 +5,7 @@
 //! decided here. It is not trusted further than that, for it is known to ring twice for one fire
 //! when its book-keeping lags, and repeated jobs of it have been reported to fall silent under
 //! load: a ring before the next fire is ignored, and a bell that misses a fire is hung up anew.
+//! Without a fire to come nothing rings, whatever the scheduler does: a probe costs money.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
+use crate::ground::config::CronExpression;
 
 /// Longest delay that jitter adds to a cron fire: `*/5 8-20` means "about then".
 const CRON_JITTER_MAX: Duration = Duration::from_secs(30);
@@ -33,6 +35,8 @@ pub enum Bell {
         jitter: f64,
         /// When the next probe is due.
         due: Instant,
+        /// Whether it goes on from an earlier loop, and is not to be spread anew.
+        resumed: bool,
     },
     /// Fires of a cron expression.
     Cron {
@@ -61,7 +65,25 @@ pub struct Ring {
 impl Bell {
     /// A bell that rings every so often, give or take the share `jitter`.
     pub fn every(every: Duration, jitter: f64) -> Self {
-        Self::Every { every, jitter: jitter.clamp(0.0, 1.0), due: Instant::now() }
+        let (jitter, due) = (jitter.clamp(0.0, 1.0), Instant::now());
+        Self::Every { every, jitter, due, resumed: false }
+    }
+
+    /// The same bell, going on from an earlier one that would have rung at `next_run`: a reload
+    /// must not make a probe come early. A cron bell goes by the clock anyway.
+    #[must_use]
+    pub fn resumed_at(mut self, next_run: Timestamp, now: Timestamp) -> Self {
+        if let Self::Every { every, jitter, due, resumed } = &mut self {
+            // A clock that stepped back must not silence it for longer than usual.
+            let longest = every.mul_f64(1.0 + *jitter);
+            *due = Instant::now() + next_run.since(now).min(longest);
+            *resumed = true;
+        }
+        self
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        matches!(self, Self::Every { resumed: true, .. })
     }
 
     /// A bell that rings when `cron` does, late by at most the share `jitter` of the time to the
@@ -104,7 +126,7 @@ impl Bell {
     /// never ring again.
     pub(super) async fn wait(&mut self, roll: f64) -> bool {
         match self {
-            Self::Every { every, jitter, due } => {
+            Self::Every { every, jitter, due, .. } => {
                 sleep_until(*due).await;
                 *due = next_due(*due, Instant::now(), period(*every, *jitter, roll));
                 true
@@ -156,18 +178,6 @@ fn cron_spread(ring: Ring, jitter: f64) -> Duration {
 /// Why there is no cron bell.
 #[derive(Debug, thiserror::Error)]
 pub enum CronError {
-    /// The expression is none.
-    #[error(
-        "probes.cron: \"{expression}\" is no cron expression, expected five fields \
-         (minute hour day month weekday) or six with seconds first, in UTC"
-    )]
-    Expression {
-        /// As configured.
-        expression: String,
-        /// What the parser says.
-        #[source]
-        source: JobSchedulerError,
-    },
     /// The scheduler cannot be set up.
     #[error("probes.cron: the scheduler cannot be set up")]
     Scheduler(#[from] JobSchedulerError),
@@ -181,20 +191,15 @@ pub struct CronBell {
 }
 
 impl CronBell {
-    /// A bell for an expression of five fields, or of six with seconds first.
+    /// A bell for an expression.
     ///
     /// # Errors
-    /// [`CronError`] when it is no cron expression.
-    pub fn new(expression: &str) -> Result<Self, CronError> {
-        let fields = expression.split_whitespace().count();
-        let with_seconds =
-            if fields == 5 { format!("0 {expression}") } else { expression.to_owned() };
-        let next = next_fire(&with_seconds).map_err(|source| CronError::Expression {
-            expression: expression.to_owned(),
-            source,
-        })?;
+    /// [`CronError`] when the scheduler refuses it.
+    pub fn new(expression: &CronExpression) -> Result<Self, CronError> {
+        let expression = expression.with_seconds().to_owned();
+        let next = next_fire(&expression)?;
         let (rings, _) = watch::channel(Ring { next, ..Ring::default() });
-        Ok(Self { expression: with_seconds, rings })
+        Ok(Self { expression, rings })
     }
 
     /// Watches the time until `token` is cancelled. The app runs one of these.
@@ -203,6 +208,14 @@ impl CronBell {
     /// [`CronError`] when the scheduler cannot be set up.
     pub async fn run(self, clock: Clock, token: CancellationToken) -> Result<(), CronError> {
         loop {
+            // A scheduler without a fire to come loses its job at once: look again now and then.
+            if self.rings.borrow().next.is_none() {
+                if token.run_until_cancelled(sleep(SILENCE_MAX)).await.is_none() {
+                    return Ok(());
+                }
+                self.look(&clock);
+                continue;
+            }
             let (mut scheduler, mut bell) = hang(&self.expression).await?;
             let silent = tokio::select! {
                 biased;
@@ -213,44 +226,49 @@ impl CronBell {
             if !silent {
                 return Ok(());
             }
-            tracing::warn!(cron = self.expression, "the cron bell fell silent and is hung up anew");
+            if self.rings.borrow().next.is_some() {
+                let cron = &self.expression;
+                tracing::warn!(cron, "the cron bell fell silent and is hung up anew");
+            }
         }
     }
 
-    /// Passes rings on until the bell falls silent.
+    /// Passes rings on until the bell falls silent, or no fire is left.
     async fn listen(&self, bell: &mut mpsc::Receiver<()>, clock: &Clock) {
         loop {
-            let next = self.rings.borrow().next;
-            let patience = match next {
-                Some(next) => next.since(clock.now()) + SILENCE_MAX,
-                // No fire is left, or none can be told: look again now and then.
-                None => SILENCE_MAX,
-            };
-            let rang = match timeout(patience, bell.recv()).await {
-                Ok(Some(())) => true,
-                // The scheduler has lost its job, or is late.
-                Ok(None) => false,
-                Err(_) if next.is_none() => continue,
-                Err(_) => false,
-            };
-            self.rings.send_if_modified(|ring| {
-                hear(ring, clock.now(), next_fire(&self.expression).ok().flatten())
-            });
+            let Some(next) = self.rings.borrow().next else { return };
+            let patience = next.since(clock.now()) + SILENCE_MAX;
+            // Otherwise the scheduler has lost its job, or is late.
+            let rang = matches!(timeout(patience, bell.recv()).await, Ok(Some(())));
+            self.look(clock);
             if !rang {
                 return;
             }
         }
     }
+
+    /// Looks at the clock, and rings if a fire has come.
+    fn look(&self, clock: &Clock) {
+        let following = next_fire(&self.expression).ok().flatten();
+        self.rings.send_if_modified(|ring| hear(ring, clock.now(), following));
+    }
 }
 
-/// What a ring at `now` means, when the expression fires at `following` after it: true if it is
-/// to be passed on. A second ring for the same fire is not.
+/// What a look at the clock at `now` means, when the expression fires at `following` after it:
+/// true if a ring is to be passed on. A second one for the same fire is not, and neither is one
+/// without a fire.
 fn hear(ring: &mut Ring, now: Timestamp, following: Option<Timestamp>) -> bool {
-    if ring.next.is_some_and(|next| now < next) {
-        return false;
+    match ring.next {
+        Some(next) if next <= now => {
+            *ring = Ring { count: ring.count + 1, fired: Some(next), next: following };
+            true
+        }
+        Some(_) => false,
+        None => {
+            ring.next = following;
+            false
+        }
     }
-    *ring = Ring { count: ring.count + 1, fired: ring.next.or(Some(now)), next: following };
-    true
 }
 
 /// Starts a scheduler whose only job rings. A full channel means that a ring is waiting already.

@@ -9,15 +9,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::time::{DAY_MS, Timestamp};
 
-/// The day's money, or no limit.
+/// The day's money, or no limit. There is one in a process: what is spent stays spent, whatever
+/// the limit becomes.
 #[derive(Debug)]
 pub struct Budget {
-    usd_per_day: Option<f64>,
     book: Mutex<Book>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Book {
+    usd_per_day: Option<f64>,
     day: u64,
     spent_usd: f64,
 }
@@ -33,14 +34,19 @@ pub struct Reservation {
 impl Budget {
     /// A budget of so many US dollars per UTC day; `None` is no limit, 0 allows nothing.
     pub fn new(usd_per_day: Option<f64>) -> Self {
-        Self { usd_per_day, book: Mutex::default() }
+        Self { book: Mutex::new(Book { usd_per_day, ..Book::default() }) }
+    }
+
+    /// Changes how much a day has, from now on and for the day that runs.
+    pub fn set_limit(&self, usd_per_day: Option<f64>) {
+        self.book().usd_per_day = usd_per_day;
     }
 
     /// Sets aside `usd` of the day of `now`, if that much is left.
     pub fn reserve(&self, now: Timestamp, usd: f64) -> Option<Reservation> {
         let mut book = self.book();
         book.turn_to(now);
-        if self.usd_per_day.is_some_and(|limit| book.spent_usd + usd > limit) {
+        if book.usd_per_day.is_some_and(|limit| book.spent_usd + usd > limit) {
             return None;
         }
         book.spent_usd += usd;
@@ -64,7 +70,7 @@ impl Budget {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        // Two plain numbers: whole even if a holder panicked.
+        // Plain numbers: whole even if a holder panicked.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,7 +81,7 @@ impl Book {
     fn turn_to(&mut self, now: Timestamp) {
         let day = now.millis() / DAY_MS;
         if day > self.day {
-            *self = Self { day, spent_usd: 0.0 };
+            *self = Self { day, spent_usd: 0.0, ..*self };
         }
     }
 }
@@ -110,6 +116,17 @@ mod tests {
         budget.settle(late, 0.0);
         assert_eq!(budget.reserve(day(2), 0.5), None);
         assert_eq!(budget.reserve(day(1), 0.5), None);
+    }
+
+    #[test]
+    fn a_new_limit_does_not_give_back_what_is_spent() {
+        let budget = Budget::new(None);
+        let spent = budget.reserve(day(1), 1.0);
+        assert!(spent.is_some());
+        for (limit, left) in [(Some(0.5), false), (Some(1.0), false), (Some(2.0), true)] {
+            budget.set_limit(limit);
+            assert_eq!(budget.reserve(day(1), 0.5).is_some(), left, "{limit:?}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn deps(budget: Option<f64>) -> (Deps, Arc<Mutex<Vec<ProbeEvent>>>) {
         Arc::new(move |event| journal.lock().unwrap().push(event))
     };
     let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
-    (Deps::new(client().unwrap(), clock, Budget::new(budget), listener), journal)
+    (Deps::new(client().unwrap(), clock, Arc::new(Budget::new(budget)), listener), journal)
 }
 
 fn skips(journal: &Mutex<Vec<ProbeEvent>>, wanted: SkipReason) -> usize {
@@ -109,6 +109,20 @@ async fn an_interval_keeps_firing_within_its_jitter() {
     assert!(longest <= Duration::from_millis(72_002), "{longest:?}");
     assert!(longest - shortest > 20 * SECOND, "the jitter must show");
     assert!(finished(&journal) >= starts.len() - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_interval_goes_on_where_it_was() {
+    let (deps, _) = deps(None);
+    let (start, now) = (Instant::now(), deps.clock.now());
+    for (left, expected) in [(1_000, 1_000), (3_599, 3_599), (9_999, 3_600)] {
+        let bell = Bell::every(3_600 * SECOND, 0.0).resumed_at(now.plus(left * SECOND), now);
+        assert_eq!(bell.next_run(now), Some(now.plus(expected * SECOND)), "{left}");
+    }
+    let bell = Bell::every(3_600 * SECOND, 0.0).resumed_at(now.plus(1_000 * SECOND), now);
+    let starts = starts(bell, &deps, 5_000 * SECOND, |_| SECOND).await;
+    let after: Vec<u64> = starts.iter().map(|at| (*at - start).as_secs()).collect();
+    assert_eq!(after, [1_000, 4_600]);
 }
 
 #[tokio::test(start_paused = true)]

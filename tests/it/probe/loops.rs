@@ -33,7 +33,7 @@ async fn keep_answering(listener: &TcpListener) {
 fn deps() -> (Deps, tokio::sync::mpsc::UnboundedReceiver<ProbeEvent>) {
     let (tell, events) = tokio::sync::mpsc::unbounded_channel();
     let listener = Arc::new(move |event| drop(tell.send(event)));
-    (Deps::new(client().unwrap(), Clock::System, Budget::new(None), listener), events)
+    (Deps::new(client().unwrap(), Clock::System, Arc::new(Budget::new(None)), listener), events)
 }
 
 #[tokio::test]

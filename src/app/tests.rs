@@ -1,0 +1,176 @@
+//! Reloads on paused time: real parts and loops, a provider that nobody listens for.
+
+use std::path::PathBuf;
+
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::*;
+use crate::domain::time::Timestamp;
+use crate::store::snapshot::ProbeView;
+
+/// A configuration whose probes are refused by the loopback: quick, free of charge.
+const YAML: &str = "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    api_key: none
+    models: [m]
+    prices: {m: {input_usd_per_mtok: 1, output_usd_per_mtok: 1}}
+probes: {every: 1h, jitter: 0%, when_clients_report: always, budget: {usd_per_day: 0.01}}
+";
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Longer than first probes are spread over.
+const SOON: Duration = Duration::from_secs(20);
+
+/// What is kept configured, with its file.
+struct Stage {
+    parts: Parts,
+    file: PathBuf,
+    shutdown: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Stage {
+    /// `name` tells the files of tests apart.
+    fn new(name: &str, yaml: &str) -> Self {
+        let file = format!("brownout-reload-{name}-{}.yaml", std::process::id());
+        let file = std::env::temp_dir().join(file);
+        std::fs::write(&file, yaml).unwrap();
+        let settings = Settings {
+            config: Config::load(&file).unwrap(),
+            config_file: Some(file.clone()),
+            probes: Vec::new(),
+            clock: Clock::manual(Timestamp::from_secs(1_777_000_000)),
+            stats: SelfStats::new(),
+        };
+        let (reload, reloads) = mpsc::channel(RELOADS_MAX);
+        let parts = Parts::build(settings, reload).unwrap();
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_configured(parts.clone(), reloads, shutdown.clone()));
+        Self { parts, file, shutdown, tasks }
+    }
+
+    async fn reload(&self, yaml: &str) -> Result<(), String> {
+        std::fs::write(&self.file, yaml).unwrap();
+        let (request, answer) = oneshot::channel();
+        self.parts.reload.send(request).await.unwrap();
+        answer.await.unwrap()
+    }
+
+    /// Lets virtual time pass on both clocks.
+    async fn pass(&self, span: Duration) {
+        for _ in 0..span.as_secs() {
+            sleep(Duration::from_secs(1)).await;
+            self.parts.clock.advance(Duration::from_secs(1));
+        }
+    }
+
+    fn probe(&self) -> Option<ProbeView> {
+        let snapshot = self.parts.store.snapshot(self.parts.clock.now());
+        snapshot.target(&Target::parse("local/m").unwrap()).and_then(|view| view.probe.clone())
+    }
+
+    fn last_run(&self) -> Option<Timestamp> {
+        self.probe().unwrap().last_run
+    }
+
+    async fn end(mut self) {
+        self.shutdown.cancel();
+        self.tasks.join_next().await.unwrap().unwrap().unwrap();
+        std::fs::remove_file(&self.file).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_hurry_a_probe_that_stays_the_same() {
+    let stage = Stage::new("same", YAML);
+    stage.pass(SOON).await;
+    let first = stage.last_run().unwrap();
+    for _ in 0..3 {
+        stage.reload(&format!("{YAML}thresholds: {{healthy: 0.4%}}\n")).await.unwrap();
+        stage.pass(SOON).await;
+        assert_eq!(stage.last_run(), Some(first));
+    }
+    stage.pass(HOUR).await;
+    let second = stage.last_run().unwrap();
+    let apart = second.since(first).as_secs();
+    assert!(apart.abs_diff(HOUR.as_secs()) <= 3, "{apart}");
+    // What is changed is tried soon: its timetable, or the probe itself.
+    let mut before = second;
+    for (from, to) in [("every: 1h", "every: 2h"), ("/v1", "/v2")] {
+        stage.reload(&YAML.replace(from, to)).await.unwrap();
+        stage.pass(SOON).await;
+        let after = stage.last_run().unwrap();
+        assert!(after > before, "{to}");
+        before = after;
+    }
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_give_the_days_money_back() {
+    let yaml = YAML.replace("every: 1h", "every: 2s");
+    let stage = Stage::new("budget", &yaml);
+    let spent = stage.parts.budget.reserve(stage.parts.clock.now(), 0.01);
+    assert!(spent.is_some());
+    let mut refused = 0;
+    for _ in 0..3 {
+        stage.pass(SOON).await;
+        let view = stage.probe().unwrap();
+        assert_eq!(view.last_run, None);
+        assert!(view.skipped["budget"] > refused, "{view:?}");
+        refused = view.skipped["budget"];
+        stage.reload(&yaml).await.unwrap();
+    }
+    // A new limit counts at once, against what was spent.
+    stage.reload(&yaml.replace("0.01", "0.02")).await.unwrap();
+    stage.pass(SOON).await;
+    assert!(stage.last_run().is_some());
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repaired_probe_is_not_misconfigured_and_a_removed_one_is_gone() {
+    let broken = YAML.replace("api_key: none", "api_key: {env: BROWNOUT_TEST_NO_SUCH_VARIABLE}");
+    let stage = Stage::new("repair", &broken);
+    stage.pass(SOON).await;
+    assert!(stage.probe().unwrap().misconfigured.is_some());
+    assert_eq!(stage.last_run(), None);
+
+    stage.reload(YAML).await.unwrap();
+    assert_eq!(stage.probe().unwrap().misconfigured, None);
+    stage.pass(SOON).await;
+    let first = stage.last_run();
+    assert!(first.is_some());
+
+    let refused = stage.reload("probes: {evry: 1s}\n").await.unwrap_err();
+    assert!(refused.contains("evry"), "{refused}");
+    stage.pass(HOUR).await;
+    assert!(stage.last_run() > first, "a refused reload leaves the probes running");
+
+    let without = YAML.split("probes:").next().unwrap();
+    stage.reload(without).await.unwrap();
+    stage.pass(HOUR).await;
+    assert_eq!(stage.probe(), None);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_key() {
+    let lock = std::env::temp_dir().join(format!("brownout-reload-lock-{}", std::process::id()));
+    std::fs::write(&lock, "").unwrap();
+    let wait = format!("while [ -e {} ]; do sleep 0.01; done; echo k", lock.display());
+    let source = format!("api_key: {{command: [sh, -c, \"{wait}\"]}}");
+    let stage = Stage::new("key", &YAML.replace("api_key: none", &source));
+    let parts = stage.parts.clone();
+    stage.end().await;
+    // Had it waited, the command would have been given up and the probe been refused.
+    let snapshot = parts.store.snapshot(parts.clock.now());
+    let view = snapshot.target(&Target::parse("local/m").unwrap()).unwrap();
+    assert_eq!(view.probe, Some(ProbeView::default()));
+    // Lets the command end, and the runtime with it.
+    std::fs::remove_file(&lock).unwrap();
+}

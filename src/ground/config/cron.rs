@@ -1,0 +1,89 @@
+//! Cron expressions: the one place that knows how they are written here.
+//!
+//! Five fields, or six with seconds first, in UTC. One that can never fire is refused: whoever
+//! wrote it believes that something is probed.
+
+use chrono::{DateTime, Utc};
+use croner::parser::{CronParser, Seconds};
+
+/// A cron expression that fires again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CronExpression {
+    with_seconds: String,
+}
+
+/// Why a text is no cron expression; a sentence when put behind the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CronProblem {
+    /// Too few fields, or too many.
+    #[error(
+        "is no cron expression: it has {0} fields, expected 5, or 6 with seconds first, \
+         as in \"*/5 8-20 * * Mon-Fri\""
+    )]
+    Fields(usize),
+    /// The parser refuses it.
+    #[error("is no cron expression: {0}")]
+    Parser(String),
+    /// There is no such moment.
+    #[error("never fires, for no month it names has such a day; correct the day or the month")]
+    NeverFires,
+}
+
+impl CronExpression {
+    /// Checks an expression as written.
+    ///
+    /// # Errors
+    /// [`CronProblem`] when it is none, or never fires.
+    pub fn parse(text: &str) -> Result<Self, CronProblem> {
+        let fields = text.split_whitespace().count();
+        let with_seconds = match fields {
+            5 => format!("0 {text}"),
+            6 => text.to_owned(),
+            _ => return Err(CronProblem::Fields(fields)),
+        };
+        // The same settings as in the scheduler that will run it, which wants the seconds.
+        let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
+        let cron = parser.parse(&with_seconds).map_err(|error| {
+            CronProblem::Parser(error.to_string().trim_end_matches('.').to_owned())
+        })?;
+        // Without a year in it, an expression fires for ever or never: any start will do.
+        match cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true) {
+            Ok(_) => Ok(Self { with_seconds }),
+            Err(_) => Err(CronProblem::NeverFires),
+        }
+    }
+
+    /// The expression with six fields, seconds first.
+    pub fn with_seconds(&self) -> &str {
+        &self.with_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_has_five_or_six_fields_and_fires() {
+        for (text, expected) in [
+            ("*/5 8-20 * * Mon-Fri", Ok("0 */5 8-20 * * Mon-Fri")),
+            ("0 * * * *", Ok("0 0 * * * *")),
+            ("*/10 * * * * *", Ok("*/10 * * * * *")),
+            ("0 0 29 2 *", Ok("0 0 0 29 2 *")),
+            ("0 0 31 2,3 *", Ok("0 0 0 31 2,3 *")),
+            ("0 0 30 2 *", Err(CronProblem::NeverFires)),
+            ("0 0 0 31 4,6,9,11 *", Err(CronProblem::NeverFires)),
+            ("", Err(CronProblem::Fields(0))),
+            ("* * * *", Err(CronProblem::Fields(4))),
+            ("* * * * * * *", Err(CronProblem::Fields(7))),
+        ] {
+            let found = CronExpression::parse(text);
+            let found = found.as_ref().map(CronExpression::with_seconds);
+            assert_eq!(found, expected.as_ref().map(|text| *text), "{text:?}");
+        }
+        for text in ["61 * * * *", "every minute of the hour", "a b c d e f"] {
+            let found = CronExpression::parse(text);
+            assert!(matches!(found, Err(CronProblem::Parser(_))), "{text:?}: {found:?}");
+        }
+    }
+}
