@@ -365,7 +365,7 @@ async fn a_key_that_comes_back_as_a_request_id_is_dropped_and_never_logged() {
             }
         })
     };
-    let deps = Deps::new(client().unwrap(), Clock::System, Budget::new(None), on_event);
+    let deps = Deps::new(client().unwrap(), Clock::System, Budget::new(None).into(), on_event);
     let running = run(spec, Bell::every(Duration::from_millis(2), 0.0), deps, token);
     let serving = async {
         loop {
