@@ -1,5 +1,6 @@
 //! Metrics as Prometheus and its libraries read them.
 
+mod closed_sets;
 mod conformance;
 mod golden;
 mod reader;

@@ -356,7 +356,7 @@ fn no_key_prompt_or_body_is_logged_even_at_the_loudest_level() {
         assert!(!answer.contains("moon"), "{answer}");
     }
     // A probe with the key fails, which is worth a line at this level.
-    program.line_with("probed");
+    program.line_with("a probe ended");
     program.signal("TERM");
     assert_eq!(program.wait(), Some(0));
     program.seen.extend(program.log.iter());
