@@ -54,6 +54,9 @@ fn connect(address: &str) -> TcpStream {
     stream
 }
 
+/// Lines of a log that a test reads on for one that it waits for.
+const LINES_MAX: usize = 200;
+
 /// A running program whose log is read line by line. Killed when dropped.
 struct Program {
     child: Child,
@@ -83,7 +86,7 @@ impl Program {
 
     /// The first log line, from here on, that holds this text.
     fn line_with(&mut self, text: &str) -> String {
-        loop {
+        for _ in 0..LINES_MAX {
             let line = self.log.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no {text:?} in {:#?}", self.seen));
             self.seen.push(line.clone());
@@ -91,6 +94,7 @@ impl Program {
                 return line;
             }
         }
+        panic!("no {text:?} in {LINES_MAX} lines: {:#?}", self.seen);
     }
 
     /// Waits for the daemon to listen and gives its address.
