@@ -54,12 +54,9 @@ struct Record {
 }
 
 fn parse_time(text: &str) -> anyhow::Result<Timestamp> {
-    let parsed: jiff::Timestamp = text.parse().map_err(|error| {
-        anyhow::anyhow!(
-            "--now {text:?} is not an RFC 3339 time such as 2026-04-24T14:03:11Z: {error}"
-        )
-    })?;
-    Ok(Timestamp::from_millis(u64::try_from(parsed.as_millisecond()).unwrap_or_default()))
+    Timestamp::parse(text).ok_or_else(|| {
+        anyhow::anyhow!("--now {text:?} is not an RFC 3339 time such as 2026-04-24T14:03:11Z")
+    })
 }
 
 /// Runs the subcommand.

@@ -30,6 +30,12 @@ impl Timestamp {
         Self(seconds.saturating_mul(SECOND_MS))
     }
 
+    /// Reads an RFC 3339 time with any offset; `None` for anything else, and before the epoch.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed: jiff::Timestamp = text.trim().parse().ok()?;
+        u64::try_from(parsed.as_millisecond()).ok().map(Self)
+    }
+
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> u64 {
         self.0
@@ -138,6 +144,16 @@ mod tests {
             (1_795_474_395_638, "2026-11-23T22:53:15.638Z"),
         ] {
             assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+            assert_eq!(Timestamp::parse(text), Some(Timestamp::from_millis(millis)));
+        }
+    }
+
+    #[test]
+    fn a_time_with_an_offset_is_the_same_moment() {
+        let expected = Some(Timestamp::from_secs(1_777_039_391));
+        assert_eq!(Timestamp::parse("2026-04-24T16:03:11+02:00"), expected);
+        for text in ["", "yesterday", "2026-04-24", "1969-12-31T23:59:59Z"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }
 

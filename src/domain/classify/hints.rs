@@ -93,7 +93,7 @@ pub(super) fn reset(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Ok(duration) = humantime::parse_duration(text) {
         return Some(now.plus(duration));
     }
-    text.parse::<jiff::Timestamp>().ok().and_then(from_jiff)
+    Timestamp::parse(text)
 }
 
 fn from_body(value: &Value, now: Timestamp) -> Option<Duration> {

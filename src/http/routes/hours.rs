@@ -71,8 +71,7 @@ fn parse_time(text: &str) -> Option<Timestamp> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Timestamp::from_secs(seconds));
     }
-    let parsed: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(parsed.as_millisecond()).ok().map(Timestamp::from_millis)
+    Timestamp::parse(text)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl<'a> Record<'a> {
         let wrong = || Refusal::field("ts", "seconds since 1970 or an RFC 3339 time");
         match &self.ts {
             Scalar::Absent => Ok(None),
-            Scalar::Text(text) => parse_rfc3339(text).map(Some).ok_or_else(wrong),
+            Scalar::Text(text) => Timestamp::parse(text).map(Some).ok_or_else(wrong),
             Scalar::Integer(_) | Scalar::Number(_) => {
                 let seconds = self.ts.number().unwrap_or(-1.0);
                 if !(0.0..SECONDS_MAX).contains(&seconds) {
@@ -272,11 +272,6 @@ fn quoted(text: &str) -> String {
 
 fn missing(what: &str) -> Refusal {
     Refusal::new(RejectReason::MissingField, format!("{what}: required, but missing"))
-}
-
-fn parse_rfc3339(text: &str) -> Option<Timestamp> {
-    let parsed: jiff::Timestamp = text.trim().parse().ok()?;
-    u64::try_from(parsed.as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
 impl<'de> Deserialize<'de> for Record<'de> {
