@@ -222,6 +222,8 @@ async fn show_when_settled(client: Client, shutdown: CancellationToken) -> anyho
 }
 
 fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
+    // As it was started: a newcomer has it in `target/release` and not on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "brownout".to_owned());
     let mut text = format!(
         "brownout demo: a simulated fleet of providers, no keys, nothing leaves this machine.\n\
          \n\
@@ -242,7 +244,7 @@ fn banner(url: &str, simulator: &str, fleet: &Fleet) -> String {
            {url}/v1/health   what routers act on\n  \
            {url}/v1/hours    overload, rate limits and outages by hour\n  \
            {url}/metrics     what Prometheus scrapes\n  \
-           brownout status --watch --url {url}   the table\n\
+           {program} status --watch --url {url}   the table\n\
          \n\
          Change the weather:\n  \
            curl {simulator}/admin/weather -H 'content-type: application/json' \\\n    \
