@@ -120,6 +120,8 @@ impl Book {
         if self.newest.since(now) > CLOCK_HELD_MAX {
             self.newest = now;
             self.ticked_s = now.secs();
+            // Its moments lie in a future that has not come.
+            self.reach = Reach::default();
         }
         self.newest = self.newest.max(now);
         self.newest

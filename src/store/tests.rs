@@ -344,6 +344,19 @@ fn a_clock_that_steps_back_is_counted_and_does_no_harm() {
 }
 
 #[test]
+fn an_answer_from_before_a_step_back_says_nothing_of_our_egress_now() {
+    let store = store(3);
+    let both = |class, s| ["a/m", "b/m"].map(|name| outcome(name, class, s));
+    for s in 7_200..7_230 {
+        second(&store, &both(Class::Ok, s), s);
+    }
+    for s in 0..20 {
+        second(&store, &both(Class::Network, s), s);
+    }
+    assert_eq!(view(&store, "a/m", 20).reason, Reason::Egress);
+}
+
+#[test]
 fn a_new_configuration_keeps_the_counts() {
     let store = store(3);
     store.record(&[outcome("a/m", Class::Ok, 0)], Arrival::Live, at(0));
