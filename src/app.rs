@@ -67,7 +67,7 @@ impl Daemon {
     /// Builds everything and starts serving on a listener that the caller bound.
     ///
     /// # Errors
-    /// When a secret cannot be read or the HTTP client cannot be built.
+    /// When a token for reports cannot be read or a `--probe` target cannot be probed.
     pub fn start(settings: Settings, listener: TcpListener) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
         for notice in &settings.config.notices {

@@ -81,11 +81,6 @@ impl Evidence {
         };
         (state, false)
     }
-
-    /// Seconds since the last outcome, if there ever was one.
-    pub fn idle_s(&self) -> Option<u64> {
-        self.seen.then_some(self.idle_s)
-    }
 }
 
 #[cfg(test)]
@@ -140,6 +135,7 @@ mod tests {
             evidence.run_idle(1_799);
         }
         assert_eq!(evidence.publish(Decision::Healthy, 0.01), (SignalState::Healthy, false));
-        assert_eq!(evidence.idle_s(), Some(1_799));
+        evidence.run_idle(5 * 1_800);
+        assert_eq!(evidence.publish(Decision::Healthy, 0.01), (SignalState::Unknown, true));
     }
 }
