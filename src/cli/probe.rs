@@ -163,26 +163,23 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::ground::secret::Secret;
-    use crate::intake::probe::{ProbeDialect, SpecInput};
+    use crate::ground::catalog::Dialect;
+    use crate::ground::config::{ProbesConfig, ProviderConfig};
+    use crate::ground::secret::SecretSource;
+    use crate::intake::probe::Credential;
 
     const KEY: &str = "sk-ant-api03-T0P5ECRET";
 
     #[tokio::test]
     async fn a_key_that_the_server_sends_back_is_never_printed() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let spec = ProbeSpec::new(SpecInput {
-            target: Target::parse("anthropic/m").unwrap(),
-            dialect: ProbeDialect::Anthropic,
-            base_url: &format!("http://{}", listener.local_addr().unwrap()),
-            wire_model: "m",
-            api_key: Some(Secret::new(KEY)),
-            timeout: Duration::from_secs(60),
-            ttft_timeout: Duration::from_secs(60),
-            price: None,
-            body: serde_json::Map::new(),
-        })
-        .unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let provider = ProviderConfig::new(Dialect::Anthropic, base_url);
+        let source = SecretSource::Command(vec!["echo".to_owned(), KEY.to_owned()]);
+        let credential = Credential::read(&source).unwrap();
+        let target = Target::parse("anthropic/m").unwrap();
+        let probes = ProbesConfig::default();
+        let spec = ProbeSpec::new(target, &provider, &probes, Some(credential)).unwrap();
         let serving = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             assert_ne!(socket.read(&mut [0; 8192]).await.unwrap(), 0);

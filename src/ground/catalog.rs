@@ -9,9 +9,11 @@
 //! conventions (`gen_ai.provider.name`), of LiteLLM and of the Vercel AI SDK; prices from the
 //! price file of LiteLLM 1.109.1 (MIT).
 
+mod request;
 mod providers;
 
 pub use providers::PROVIDERS;
+pub use request::{Auth, BodyRule, body_patches, fits};
 
 /// How a provider speaks: the shape of requests, streams and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +43,11 @@ pub struct Price {
     pub output_usd_per_mtok: f64,
 }
 
+impl Price {
+    /// That of one's own server.
+    pub const FREE: Self = Self { input_usd_per_mtok: 0.0, output_usd_per_mtok: 0.0 };
+}
+
 /// A provider the program knows without configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
@@ -50,6 +57,8 @@ pub struct Known {
     pub synonyms: &'static [&'static str],
     /// How it speaks, unless configured.
     pub dialect: Dialect,
+    /// What the bodies of its probes need beyond the dialect's own; a later rule wins.
+    pub body: &'static [BodyRule],
     /// Where it lives; `None` where that differs from user to user.
     pub base_url: Option<&'static str>,
     /// The environment variable in which its own tools expect the key; `None` if it needs none,
@@ -59,6 +68,8 @@ pub struct Known {
     pub hosts: &'static [&'static str],
     /// Prices of models, by the name the provider gives them.
     pub prices: &'static [(&'static str, Price)],
+    /// Whether it is one's own server, which bills nobody.
+    pub is_free: bool,
 }
 
 impl Dialect {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::domain::bounds::Thresholds;
 use crate::domain::target::{Model, Provider, Target};
 
-use super::catalog::{Dialect, Known, Price};
+use super::catalog::{Auth, Dialect, Known, Price};
 use super::secret::SecretSource;
 
 mod problem;
@@ -25,6 +25,7 @@ mod tree;
 mod reader;
 mod secrets;
 mod providers;
+mod requests;
 mod cron;
 mod probes;
 mod chains;
@@ -80,11 +81,31 @@ pub struct ProviderConfig {
     pub accounts: Vec<String>,
     /// What tokens cost, by canonical name.
     pub prices: BTreeMap<Model, Price>,
+    /// What they cost for models without a price of their own; `None` if that is not known.
+    pub price_of_others: Option<Price>,
     /// The name to send on the wire for each model: as written in the file.
     pub wire_names: BTreeMap<Model, String>,
-    /// Overrides of the body of a probe's request.
-    pub body: serde_json::Map<String, serde_json::Value>,
+    /// What is particular about the requests of its probes.
+    pub request: RequestConfig,
 }
+
+/// What is particular about the requests of a provider's probes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequestConfig {
+    /// How the key is sent; `None` is the dialect's own way.
+    pub auth: Option<Auth>,
+    /// Version of the API, for dialects that want one in the URL.
+    pub api_version: Option<String>,
+    /// More headers, names in lower case. None of them holds a secret.
+    pub headers: BTreeMap<String, String>,
+    /// A JSON merge patch of the body, for all models.
+    pub body: JsonMap,
+    /// The same for single models, applied last.
+    pub model_body: BTreeMap<Model, JsonMap>,
+}
+
+/// A JSON object.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;
 
 /// What to probe and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,8 +236,7 @@ impl Config {
             return self.probes.only.clone();
         }
         let may_be_probed = |target: &Target| {
-            let provider = self.providers.get(&target.provider);
-            provider.is_some_and(|provider| provider.api_key.is_some() || provider.keyless)
+            self.providers.get(&target.provider).is_some_and(ProviderConfig::may_be_probed)
         };
         self.targets().filter(may_be_probed).collect()
     }
@@ -274,9 +294,27 @@ impl ProviderConfig {
             regions: Vec::new(),
             accounts: Vec::new(),
             prices: BTreeMap::new(),
+            price_of_others: None,
             wire_names: BTreeMap::new(),
-            body: serde_json::Map::new(),
+            request: RequestConfig::default(),
         }
+    }
+
+    /// How the key is sent.
+    pub fn auth(&self) -> Auth {
+        self.request.auth.unwrap_or(self.dialect.auth())
+    }
+
+    /// Whether it is known what to show at the door: a key, a signature, or that nothing is asked.
+    pub fn may_be_probed(&self) -> bool {
+        self.api_key.is_some() || self.keyless || self.auth() == Auth::SigV4
+    }
+
+    /// What tokens of this model cost, if that is known.
+    pub fn price(&self, model: &Model) -> Option<Price> {
+        // Where no key is asked for, there is no account that could be billed.
+        let free = self.keyless.then_some(Price::FREE);
+        self.prices.get(model).copied().or(self.price_of_others).or(free)
     }
 
     /// A provider as the catalogue knows it, without a key.
@@ -286,6 +324,7 @@ impl ProviderConfig {
             Some((crate::domain::model_name::model(name).ok()?, *price))
         };
         provider.prices = known.prices.iter().filter_map(price).collect();
+        provider.price_of_others = known.is_free.then_some(Price::FREE);
         provider
     }
 }

@@ -11,7 +11,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::classify::{
     MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
@@ -19,13 +20,13 @@ use crate::domain::classify::{
 use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
-use crate::ground::catalog::Price;
+use crate::ground::catalog::{self, Auth, Dialect, Price};
 use crate::ground::clock::Clock;
+use crate::ground::config::{ProbesConfig, ProviderConfig};
 use crate::ground::secret::Secret;
 
-mod dialect;
-mod anthropic;
-mod openai_chat;
+mod wire;
+mod credential;
 mod client;
 mod transport;
 mod sse;
@@ -35,12 +36,12 @@ mod cost;
 
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
 pub use cost::{PRICE_ASSUMED, Usage};
-pub use dialect::ProbeDialect;
+pub use credential::Credential;
 /// The HTTP client of all probes, made by [`client()`].
 pub use reqwest::Client;
 
 use attempt::Exchange;
-use dialect::Answer;
+use wire::{Answer, Place, Wire};
 
 /// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -55,46 +56,27 @@ pub struct ProbeSpec {
     /// Whom the outcome counts for.
     pub target: Target,
     /// How to ask and how to read.
-    pub dialect: ProbeDialect,
+    pub dialect: Dialect,
     /// Where to send it.
     pub url: String,
     /// The model's name on the wire, which may differ from the target's canonical one.
     pub wire_model: String,
-    /// The key; `None` for servers that need none. Its debug output is redacted.
-    pub api_key: Option<Secret>,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// The key; `None` for servers that need none, and where the request is signed.
+    pub credential: Option<Credential>,
+    /// Headers besides those of every probe and the key's.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Most tokens the model may answer with, as the body says; `None` if it sets no limit.
+    pub max_tokens: Option<u64>,
     /// From sending to the terminal event.
     pub timeout: Duration,
     /// From sending to the first content.
     pub ttft_timeout: Duration,
     /// What tokens cost, if known.
     pub price: Option<Price>,
-    /// Most tokens the model may answer with.
-    pub max_tokens: u64,
-    /// Overrides of the request body: a value replaces a field, `null` removes it.
-    pub body: Map<String, Value>,
-}
-
-/// What [`ProbeSpec::new`] takes: a provider as configured.
-#[derive(Clone, Debug)]
-pub struct SpecInput<'a> {
-    /// Whom to probe.
-    pub target: Target,
-    /// How the provider speaks.
-    pub dialect: ProbeDialect,
-    /// Where it lives, as configured.
-    pub base_url: &'a str,
-    /// The model's name on the wire.
-    pub wire_model: &'a str,
-    /// The key, if any.
-    pub api_key: Option<Secret>,
-    /// From sending to the terminal event.
-    pub timeout: Duration,
-    /// From sending to the first content.
-    pub ttft_timeout: Duration,
-    /// What tokens cost, if known.
-    pub price: Option<Price>,
-    /// Overrides of the request body.
-    pub body: Map<String, Value>,
 }
 
 /// Why no probe can be made of a configuration.
@@ -106,50 +88,108 @@ pub enum SpecError {
     /// The key holds a line break or another character that no header may carry.
     #[error("api_key holds a character that no HTTP header may carry, check its source")]
     Key,
+    /// A configured header is none.
+    #[error("headers holds a name or a value that no HTTP header may have")]
+    Header,
+    /// Probes do not speak this dialect.
+    #[error("probes do not speak the dialect {0} yet")]
+    Dialect(&'static str),
 }
 
 impl ProbeSpec {
     /// Makes a specification, checked so that a request can always be built of it.
     ///
     /// # Errors
-    /// [`SpecError`] when the URL or the key cannot go into a request.
-    pub fn new(input: SpecInput<'_>) -> Result<Self, SpecError> {
-        let base = reqwest::Url::parse(input.base_url).map_err(|_| SpecError::Url)?;
-        // A path is appended, so nothing may follow; a password in a URL would be shown with it.
-        let plain = base.query().is_none()
-            && base.fragment().is_none()
-            && base.username().is_empty()
-            && base.password().is_none();
-        if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !plain {
-            return Err(SpecError::Url);
+    /// [`SpecError`] when something of the configuration cannot go into a request.
+    pub fn new(
+        target: Target,
+        provider: &ProviderConfig,
+        probes: &ProbesConfig,
+        credential: Option<Credential>,
+    ) -> Result<Self, SpecError> {
+        let dialect = provider.dialect;
+        let wire = wire::wire(dialect).ok_or(SpecError::Dialect(dialect.as_str()))?;
+        check_url(&provider.base_url)?;
+        let wire_model =
+            provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
+        let request = &provider.request;
+        let url = wire.url(&Place {
+            base_url: &provider.base_url,
+            wire_model,
+            api_version: request.api_version.as_deref(),
+        });
+        let known: Vec<_> =
+            catalog::body_patches(target.provider.as_str(), dialect, wire_model).collect();
+        let own = request.model_body.get(&target.model);
+        let patches = known.iter().chain([&request.body]).chain(own);
+        let body = wire::body(wire, wire_model, patches);
+        if let Some(credential) = &credential {
+            key_header(provider.auth(), &credential.held())?;
         }
-        let url = input.dialect.url(input.base_url);
-        let max_tokens = input.dialect.max_tokens(input.target.provider.as_str(), input.wire_model);
-        let spec = Self {
-            target: input.target,
-            dialect: input.dialect,
+        Ok(Self {
+            dialect,
             url,
-            wire_model: input.wire_model.to_owned(),
-            api_key: input.api_key,
-            timeout: input.timeout,
-            ttft_timeout: input.ttft_timeout,
-            price: input.price,
-            max_tokens,
-            body: input.body,
-        };
-        spec.dialect.headers(&spec)?;
-        Ok(spec)
+            wire_model: wire_model.to_owned(),
+            auth: provider.auth(),
+            credential,
+            headers: headers(wire, provider)?,
+            max_tokens: wire::max_tokens(wire, &body),
+            body: body.to_string().into(),
+            timeout: probes.timeout,
+            ttft_timeout: probes.ttft_timeout,
+            price: provider.price(&target.model),
+            target,
+        })
     }
 
     /// The most one probe may cost in US dollars; without a known price, [`PRICE_ASSUMED`] counts.
     pub fn cost_bound_usd(&self) -> f64 {
-        // An override may ask for more than the dialect would.
-        let overridden = ["max_tokens", "max_completion_tokens", "max_output_tokens"]
-            .iter()
-            .filter_map(|name| self.body.get(*name).and_then(Value::as_u64))
-            .max();
-        cost::bound_usd(self.price.as_ref(), overridden.unwrap_or(0).max(self.max_tokens))
+        cost::bound_usd(self.price.as_ref(), self.max_tokens)
     }
+
+    fn wire(&self) -> &'static dyn Wire {
+        wire::wire(self.dialect).expect("a specification is made only for dialects that have one")
+    }
+}
+
+/// Checks that a path can be appended to a base URL. A password in it would be shown with it.
+fn check_url(base_url: &str) -> Result<(), SpecError> {
+    let base = reqwest::Url::parse(base_url).map_err(|_| SpecError::Url)?;
+    let plain = base.query().is_none()
+        && base.fragment().is_none()
+        && base.username().is_empty()
+        && base.password().is_none();
+    let good = matches!(base.scheme(), "http" | "https") && base.has_host() && plain;
+    if good { Ok(()) } else { Err(SpecError::Url) }
+}
+
+/// The dialect's headers, then the configured ones, which win.
+fn headers(wire: &dyn Wire, provider: &ProviderConfig) -> Result<HeaderMap, SpecError> {
+    let own = wire.headers().iter().copied();
+    let configured = provider.request.headers.iter();
+    let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
+    own.chain(configured)
+        .map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SpecError::Header)?;
+            Ok((name, HeaderValue::from_str(value).map_err(|_| SpecError::Header)?))
+        })
+        .collect()
+}
+
+/// The header that carries a key, marked as secret so that no debug output shows it; `None` where
+/// requests are signed instead.
+fn key_header(auth: Auth, key: &Secret) -> Result<Option<(HeaderName, HeaderValue)>, SpecError> {
+    let key = key.expose();
+    let (name, text) = match auth {
+        Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
+        Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
+        Auth::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
+        Auth::SigV4 => return Ok(None),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| SpecError::Key)?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
 }
 
 /// What one probe found.
@@ -193,12 +233,20 @@ pub struct ProbeReport {
 /// Dropping the future gives the probe up; nothing is recorded then.
 pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
     let started_at = clock.now();
-    let seen = attempt::exchange(client, spec).await;
+    let key = match &spec.credential {
+        Some(credential) => Some(credential.current().await),
+        None => None,
+    };
+    let seen = attempt::exchange(client, spec, key.as_ref()).await;
     let at = clock.now();
-    match seen {
-        Ok(exchange) => report(spec, &exchange, started_at, at),
+    let report = match seen {
+        Ok(exchange) => report(spec, key.as_ref(), &exchange, started_at, at),
         Err(error) => unsendable(error, started_at, at),
+    };
+    if let Some(credential) = spec.credential.as_ref().filter(|_| report.class == Class::Auth) {
+        credential.refused();
     }
+    report
 }
 
 impl ProbeReport {
@@ -228,13 +276,14 @@ impl ProbeReport {
 /// Turns what was seen into a report. Pure, so that any exchange can be judged in a test.
 fn report(
     spec: &ProbeSpec,
+    key: Option<&Secret>,
     exchange: &Exchange,
     started_at: Timestamp,
     at: Timestamp,
 ) -> ProbeReport {
     let verdict = classify(&Reply {
         provider: spec.target.provider.as_str(),
-        dialect: Some(spec.dialect.as_str()),
+        dialect: Some(wire::family(spec.dialect)),
         status: exchange.status,
         headers: &exchange.headers,
         body: &exchange.body,
@@ -253,10 +302,10 @@ fn report(
         total: Some(exchange.total),
         cost_usd,
         usage: exchange.usage,
-        request_id: request_id(&exchange.headers, spec.api_key.as_ref().map(Secret::expose)),
+        request_id: request_id(&exchange.headers, key.map(Secret::expose)),
         retry_after: retry_after(&exchange.headers, &exchange.body, at),
         quotas: quotas(&exchange.headers, at),
-        misconfigured: misconfigured(spec, exchange, verdict.class),
+        misconfigured: misconfigured(spec, key, exchange, verdict.class),
         started_at,
         at,
     }
@@ -313,11 +362,16 @@ fn request_id(headers: &[(String, String)], key: Option<&str>) -> Option<String>
 }
 
 /// Why the probe is misconfigured, in the provider's words as far as they are safe to show.
-fn misconfigured(spec: &ProbeSpec, exchange: &Exchange, class: Class) -> Option<String> {
+fn misconfigured(
+    spec: &ProbeSpec,
+    key: Option<&Secret>,
+    exchange: &Exchange,
+    class: Class,
+) -> Option<String> {
     if !class.is_misconfigured_probe() {
         return None;
     }
-    let key = spec.api_key.as_ref().map(Secret::expose);
+    let key = key.map(Secret::expose);
     let words = redact::provider_message(&exchange.body)
         .or_else(|| redact::stream_message(&exchange.stream))
         .map(|message| redact::redact(&message, key, &spec.wire_model))

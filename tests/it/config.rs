@@ -108,7 +108,7 @@ fn every_key_reaches_the_configuration() {
     let body = serde_json::json!(
         {"service_tier": "auto", "metadata": {"user_id": "1"}, "thinking": null}
     );
-    assert_eq!(serde_json::Value::Object(anthropic.body.clone()), body);
+    assert_eq!(serde_json::Value::Object(anthropic.request.body.clone()), body);
     assert_eq!(provider("bedrock").regions, ["us-east-1", "eu-west-1"]);
     assert_eq!(provider("bedrock").base_url, "");
     let corp = provider("corp");

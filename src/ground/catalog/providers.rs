@@ -1,17 +1,27 @@
 //! The table of known providers: data only.
 
-use super::{Dialect, Known, Price};
+use super::{BodyRule, Dialect, Known, Price};
 
 /// What every entry is made from, so that an entry says only what is particular to it.
 const BASE: Known = Known {
     name: "",
     synonyms: &[],
     dialect: Dialect::OpenAiChat,
+    body: &[],
     base_url: None,
     key_env: None,
     hosts: &[],
     prices: &[],
+    is_free: false,
 };
+
+/// A caveat of a provider's chat completions.
+const fn chat(models: &'static [&'static str], patch: &'static str) -> BodyRule {
+    BodyRule { dialect: Dialect::OpenAiChat, models, patch }
+}
+
+/// Every model.
+const ALL: &[&str] = &["*"];
 
 /// US dollars for a million tokens in and out.
 const fn usd(input: f64, output: f64) -> Price {
@@ -33,6 +43,7 @@ pub const PROVIDERS: &[Known] = &[
             ("claude-haiku-4-5", usd(1.0, 5.0)),
             ("claude-haiku-5-5", usd(0.1, 0.5)),
         ],
+        ..BASE
     },
     Known {
         name: "openai",
@@ -44,6 +55,21 @@ pub const PROVIDERS: &[Known] = &[
             ("gpt-5.5", usd(5.0, 30.0)),
             ("gpt-5-nano", usd(0.05, 0.4)),
             ("gpt-6-luna", usd(0.1, 0.5)),
+        ],
+        // Reasoning models refuse `max_tokens` and answer 400 to a budget below 16; `default`
+        // keeps probes off priority capacity. The first GPT-5 models know `minimal` as the least
+        // effort, later ones `none`; the variants that only reason hard take no field at all.
+        body: &[
+            chat(
+                ALL,
+                r#"{"max_tokens": null, "max_completion_tokens": 16, "service_tier": "default"}"#,
+            ),
+            chat(
+                &["gpt-5*", "gpt-6*", "gpt-7*", "gpt-8*", "gpt-9*"],
+                r#"{"reasoning_effort": "none"}"#,
+            ),
+            chat(&["gpt-5", "gpt-5-*"], r#"{"reasoning_effort": "minimal"}"#),
+            chat(&["*-pro*", "*-codex*", "*-chat*"], r#"{"reasoning_effort": null}"#),
         ],
         ..BASE
     },
@@ -85,6 +111,7 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("GEMINI_API_KEY"),
         hosts: &["generativelanguage.googleapis.com"],
         prices: &[("gemini-2.5-flash-lite", usd(0.1, 0.4))],
+        ..BASE
     },
     Known {
         name: "vertex",
@@ -128,6 +155,7 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("DEEPSEEK_API_KEY"),
         hosts: &["api.deepseek.com"],
         prices: &[("deepseek-v4-flash", usd(0.3, 1.2)), ("deepseek-v4-pro", usd(1.32, 3.96))],
+        body: &[chat(ALL, r#"{"thinking": {"type": "disabled"}}"#)],
         ..BASE
     },
     Known {
@@ -137,6 +165,11 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("MOONSHOT_API_KEY"),
         hosts: &["api.moonshot.ai", "api.moonshot.cn"],
         prices: &[("kimi-k2.6", usd(0.95, 4.0)), ("kimi-k3", usd(3.0, 15.0))],
+        // The code models think always and answer 400 when told not to.
+        body: &[
+            chat(ALL, r#"{"thinking": {"type": "disabled"}}"#),
+            chat(&["*-code*"], r#"{"thinking": null}"#),
+        ],
         ..BASE
     },
     Known {
@@ -162,6 +195,8 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("MISTRAL_API_KEY"),
         hosts: &["api.mistral.ai"],
         prices: &[("mistral-small", usd(0.15, 0.6))],
+        // It sends usage unasked and refuses fields it does not know.
+        body: &[chat(ALL, r#"{"stream_options": null}"#)],
         ..BASE
     },
     Known {
@@ -230,6 +265,11 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://openrouter.ai/api/v1"),
         key_env: Some("OPENROUTER_API_KEY"),
         hosts: &["openrouter.ai"],
+        // Without the pin one would measure its failover, which is another series.
+        body: &[
+            chat(ALL, r#"{"max_tokens": 16}"#),
+            chat(&["*/*"], r#"{"provider": {"order": ["{vendor}"], "allow_fallbacks": false}}"#),
+        ],
         ..BASE
     },
     Known {
@@ -270,11 +310,11 @@ pub const PROVIDERS: &[Known] = &[
         hosts: &["api.inference.wandb.ai"],
         ..BASE
     },
-    Known { name: "vllm", synonyms: &["hosted_vllm"], ..BASE },
-    Known { name: "sglang", ..BASE },
-    Known { name: "tgi", ..BASE },
-    Known { name: "ollama", synonyms: &["ollama_chat"], ..BASE },
-    Known { name: "llamacpp", synonyms: &["llama.cpp", "llama_cpp"], ..BASE },
+    Known { name: "vllm", synonyms: &["hosted_vllm"], is_free: true, ..BASE },
+    Known { name: "sglang", is_free: true, ..BASE },
+    Known { name: "tgi", is_free: true, ..BASE },
+    Known { name: "ollama", synonyms: &["ollama_chat"], is_free: true, ..BASE },
+    Known { name: "llamacpp", synonyms: &["llama.cpp", "llama_cpp"], is_free: true, ..BASE },
     Known {
         name: "litellm",
         synonyms: &["litellm_proxy"],

@@ -151,7 +151,7 @@ pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
             format!("where \"{name}\" lives is not known, configure providers.{name}.base_url");
         return Err(wrong(message));
     };
-    if provider.api_key.is_none() && !provider.keyless {
+    if !provider.may_be_probed() {
         let key_env = known.and_then(|known| known.key_env);
         provider.api_key = key_env.map(|name| SecretSource::Env(name.to_owned()));
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::model_name;
 use crate::domain::target::{Model, OTHER, Provider};
 
-use super::super::catalog::{self, Dialect, Known, Price};
+use super::super::catalog::{self, Auth, Dialect, Known, Price};
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
-use super::{ProviderConfig, secrets};
+use super::{ProviderConfig, requests, secrets};
 
 /// Most providers.
 const PROVIDERS_MAX: usize = 100;
@@ -23,13 +23,23 @@ const ALIAS_BYTES_MAX: usize = 256;
 /// Largest price in US dollars for a million tokens. More is a price for a single token.
 const PRICE_MAX: f64 = 10_000.0;
 
-const KEYS: [&str; 10] = [
-    "dialect", "base_url", "hosts", "api_key", "models", "aliases", "regions", "accounts",
-    "prices", "body",
+const KEYS: [&str; 15] = [
+    "dialect",
+    "base_url",
+    "hosts",
+    "api_key",
+    "models",
+    "aliases",
+    "regions",
+    "accounts",
+    "prices",
+    "wire_names",
+    "auth",
+    "api_version",
+    "headers",
+    "body",
+    "model_body",
 ];
-
-/// Fields of a probe's request that an override would make a different question.
-const BODY_RESERVED: [&str; 2] = ["model", "stream"];
 
 /// Reads the section.
 pub(super) fn providers(
@@ -94,6 +104,7 @@ fn provider(name: &Provider, field: &Field<'_>, problems: &mut Problems) -> Prov
         None => {}
     }
     api_key(&section, &mut provider, problems);
+    provider.request = requests::request(&section, &provider, problems);
     base_url(name, &section, &mut provider, problems);
     let list = |key: &str, problems: &mut Problems, read: fn(&str) -> Result<String, String>| {
         section.get(key).map(|field| labels(&field, read, problems)).unwrap_or_default()
@@ -110,8 +121,8 @@ fn provider(name: &Provider, field: &Field<'_>, problems: &mut Problems) -> Prov
     if let Some(field) = section.get("prices") {
         prices(&field, &mut provider, problems);
     }
-    if let Some(field) = section.get("body") {
-        body(&field, &mut provider, problems);
+    if let Some(field) = section.get("wire_names") {
+        wire_names(&field, &mut provider, problems);
     }
     provider
 }
@@ -132,14 +143,15 @@ fn base_url(
     problems: &mut Problems,
 ) {
     let Some(field) = section.get("base_url") else {
-        if provider.base_url.is_empty() && (provider.api_key.is_some() || provider.keyless) {
+        if provider.base_url.is_empty() && provider.may_be_probed() {
             let message = format!("where \"{name}\" lives is not known, so give its base_url");
             section.field().wrong(problems, message);
         }
         return;
     };
     let Some(text) = field.text("a URL", problems) else { return };
-    match url(text, section.get("api_key").is_some() && !provider.keyless) {
+    let shows_a_secret = provider.auth() == Auth::SigV4 || section.get("api_key").is_some();
+    match url(text, shows_a_secret && !provider.keyless) {
         Ok(url) => provider.base_url = url,
         Err(message) => field.wrong(problems, message),
     }
@@ -300,6 +312,13 @@ fn prices(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Probl
             Some(usd)
         };
         let [input, output] = keys.map(|key| read(key, problems));
+        if key.name == "*" {
+            if let (Some(input_usd_per_mtok), Some(output_usd_per_mtok)) = (input, output) {
+                let price = Price { input_usd_per_mtok, output_usd_per_mtok };
+                provider.price_of_others = Some(price);
+            }
+            continue;
+        }
         match model_name::model(&key.name) {
             Err(error) => {
                 problems.push(&field.path, Some(key.place), format!("the model's name {error}"));
@@ -314,14 +333,21 @@ fn prices(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Probl
     }
 }
 
-fn body(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
-    match field.json() {
-        serde_json::Value::Object(map) => {
-            for key in BODY_RESERVED.into_iter().filter(|key| map.contains_key(*key)) {
-                field.wrong(problems, format!("overrides {key}, which the probe sets, remove it"));
+/// The names to send where they are not those under which a model is listed.
+fn wire_names(field: &Field<'_>, provider: &mut ProviderConfig, problems: &mut Problems) {
+    for (key, field) in field.entries(MODELS_MAX, problems).unwrap_or_default() {
+        let Some(text) = field.text("the name to send", problems) else { continue };
+        let listed =
+            model_name::model(&key.name).ok().filter(|model| provider.models.contains(model));
+        match listed {
+            Some(model) if text.len() <= ALIAS_BYTES_MAX => {
+                provider.wire_names.insert(model, text.to_owned());
             }
-            provider.body = map;
+            Some(_) => field.wrong(problems, format!("is longer than {ALIAS_BYTES_MAX} bytes")),
+            None => {
+                let message = format!("{} is not among the models, list it", quoted(&key.name));
+                problems.push(&field.path, Some(key.place), message);
+            }
         }
-        _ => field.wrong(problems, "must be a mapping: {field: value}"),
     }
 }

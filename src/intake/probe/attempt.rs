@@ -8,15 +8,16 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Connection, ConnectionWatch};
 use super::cost::Usage;
-use super::dialect::{Answer, Progress};
 use super::sse::Decoder;
-use super::{ProbeSpec, SpecError, transport};
+use super::wire::{self, Answer, Progress, Wire};
+use super::{ProbeSpec, SpecError, key_header, transport};
 use crate::domain::classify::Transport;
+use crate::ground::secret::Secret;
 
 /// Most bytes read of one answer. A probe's stream is a few KiB; this leaves room for keep-alive
 /// comments over a whole minute, and none for a body bomb.
@@ -66,12 +67,9 @@ pub(super) struct Exchange {
 pub(super) async fn exchange(
     client: &reqwest::Client,
     spec: &ProbeSpec,
+    key: Option<&Secret>,
 ) -> Result<Exchange, SpecError> {
-    let mut request = client.post(&spec.url).json(&spec.dialect.body(spec));
-    for (name, value) in spec.dialect.headers(spec)? {
-        request = request.header(name, value);
-    }
-    let request = request.build().map_err(|_| SpecError::Url)?;
+    let request = request(client, spec, key)?;
 
     let started = Instant::now();
     let deadlines = Deadlines::new(started, spec);
@@ -98,6 +96,24 @@ pub(super) async fn exchange(
         exchange.total = started.elapsed();
     }
     Ok(exchange)
+}
+
+/// The request, which goes out once.
+fn request(
+    client: &reqwest::Client,
+    spec: &ProbeSpec,
+    key: Option<&Secret>,
+) -> Result<reqwest::Request, SpecError> {
+    let post = client.post(&spec.url).headers(spec.headers.clone()).body(spec.body.clone());
+    let mut request = post.build().map_err(|_| SpecError::Url)?;
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(key) = key
+        && let Some((name, value)) = key_header(spec.auth, key)?
+    {
+        headers.insert(name, value);
+    }
+    Ok(request)
 }
 
 /// When patience ends.
@@ -144,7 +160,7 @@ async fn read(
     let is_readable = is_identity(&response);
     let may_stream = success && is_readable && !is_page(&response);
 
-    let mut reader = Reader::new(spec, deadlines.started);
+    let mut reader = Reader::new(spec.wire(), deadlines.started);
     let ended = loop {
         let deadline = deadlines.next(success, &reader.progress, reader.linger_until);
         match timeout_at(deadline, response.chunk()).await {
@@ -196,8 +212,8 @@ enum Flow {
 }
 
 /// The part of an answer read so far.
-struct Reader<'a> {
-    spec: &'a ProbeSpec,
+struct Reader {
+    wire: &'static dyn Wire,
     started: Instant,
     raw: Vec<u8>,
     decoder: Decoder,
@@ -207,10 +223,10 @@ struct Reader<'a> {
     linger_until: Option<Instant>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(spec: &'a ProbeSpec, started: Instant) -> Self {
+impl Reader {
+    fn new(wire: &'static dyn Wire, started: Instant) -> Self {
         Self {
-            spec,
+            wire,
             started,
             raw: Vec::new(),
             decoder: Decoder::default(),
@@ -226,8 +242,8 @@ impl<'a> Reader<'a> {
         let kept = &chunk[..chunk.len().min(room)];
         self.raw.extend_from_slice(kept);
         if may_stream {
-            let (dialect, progress) = (self.spec.dialect, &mut self.progress);
-            self.decoder.feed(kept, &mut |name, data| dialect.read(name, data, progress));
+            let (wire, progress) = (self.wire, &mut self.progress);
+            self.decoder.feed(kept, &mut |name, data| wire.read(name, data, progress));
             self.note();
         }
         if kept.len() < chunk.len() { Flow::Full } else { Flow::More }
@@ -235,15 +251,15 @@ impl<'a> Reader<'a> {
 
     fn finish(&mut self, may_stream: bool) {
         if may_stream {
-            let (dialect, progress) = (self.spec.dialect, &mut self.progress);
-            self.decoder.finish(&mut |name, data| dialect.read(name, data, progress));
+            let (wire, progress) = (self.wire, &mut self.progress);
+            self.decoder.finish(&mut |name, data| wire.read(name, data, progress));
             self.note();
         }
     }
 
     /// Reads the whole body as an answer that was not streamed: some gateways cannot stream.
     fn answer(&mut self) -> Answer {
-        let answer = self.spec.dialect.answer(&self.raw, &mut self.progress);
+        let answer = wire::whole(self.wire, &self.raw, &mut self.progress);
         self.note();
         answer
     }

@@ -14,6 +14,9 @@ const INPUT_TOKENS_MAX: u64 = 64;
 /// and must not turn a sum of money into infinity.
 const TOKENS_MAX: u64 = 10_000_000;
 
+/// Tokens assumed of an answer without a limit of its own: what a word of answer may take to think.
+const OUTPUT_TOKENS_UNLIMITED: u64 = 4096;
+
 /// Tokens in one million.
 const MTOK: f64 = 1e6;
 
@@ -41,8 +44,9 @@ impl Usage {
 
 /// The most one probe may cost in US dollars, known before it is sent. Without a price,
 /// [`PRICE_ASSUMED`] counts.
-pub(super) fn bound_usd(price: Option<&Price>, max_tokens: u64) -> f64 {
-    let usage = Usage { input_tokens: Some(INPUT_TOKENS_MAX), output_tokens: Some(max_tokens) };
+pub(super) fn bound_usd(price: Option<&Price>, max_tokens: Option<u64>) -> f64 {
+    let output_tokens = Some(max_tokens.unwrap_or(OUTPUT_TOKENS_UNLIMITED));
+    let usage = Usage { input_tokens: Some(INPUT_TOKENS_MAX), output_tokens };
     usage.cost_usd(price.unwrap_or(&PRICE_ASSUMED)).unwrap_or(0.0)
 }
 
@@ -65,6 +69,6 @@ mod tests {
             let difference = cost.unwrap_or(0.0) - expected.unwrap_or(0.0);
             assert!(difference.abs() < 1e-12, "{cost:?} {expected:?}");
         }
-        assert!(bound_usd(None, 16) > bound_usd(Some(&price), 16));
+        assert!(bound_usd(None, Some(16)) > bound_usd(Some(&price), Some(16)));
     }
 }

@@ -1,33 +1,38 @@
 //! Reports of exchanges that were seen, in tables; the exchanges themselves are in `tests/it`.
 
+use serde_json::{Value, json};
+
 use super::*;
 
 /// Where chat completions live, given the base URL of [`spec`].
 const CHAT: &str = "https://api.example.com/v1/chat/completions";
 
-fn spec(provider: &str, dialect: ProbeDialect, wire_model: &str) -> ProbeSpec {
-    ProbeSpec::new(SpecInput {
-        target: Target::parse(&format!("{provider}/m")).unwrap(),
-        dialect,
-        base_url: "https://api.example.com/v1/",
-        wire_model,
-        api_key: None,
-        timeout: Duration::from_secs(45),
-        ttft_timeout: Duration::from_secs(20),
-        price: Some(Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 }),
-        body: Map::new(),
-    })
-    .unwrap()
+fn configured(provider: &str, dialect: Dialect, wire_model: &str) -> (Target, ProviderConfig) {
+    let target = Target::parse(&format!("{provider}/m")).unwrap();
+    let mut config = ProviderConfig::new(dialect, "https://api.example.com/v1");
+    config.wire_names.insert(target.model.clone(), wire_model.to_owned());
+    let price = Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 };
+    config.prices.insert(target.model.clone(), price);
+    (target, config)
+}
+
+fn spec(provider: &str, dialect: Dialect, wire_model: &str) -> ProbeSpec {
+    let (target, config) = configured(provider, dialect, wire_model);
+    ProbeSpec::new(target, &config, &ProbesConfig::default(), None).unwrap()
+}
+
+fn body(spec: &ProbeSpec) -> Value {
+    serde_json::from_slice(&spec.body).unwrap()
 }
 
 fn judged(exchange: &Exchange) -> ProbeReport {
-    let spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
-    report(&spec, exchange, Timestamp::from_secs(1), Timestamp::from_secs(2))
+    let spec = spec("anthropic", Dialect::Anthropic, "claude-opus-4-7");
+    report(&spec, None, exchange, Timestamp::from_secs(1), Timestamp::from_secs(2))
 }
 
 #[test]
 fn bodies_are_the_smallest_each_provider_accepts() {
-    use ProbeDialect::{Anthropic, OpenAiChat};
+    use Dialect::{Anthropic, OpenAiChat};
     for (provider, dialect, model, url, has, lacks) in [
         (
             "anthropic",
@@ -74,7 +79,7 @@ fn bodies_are_the_smallest_each_provider_accepts() {
     ] {
         let spec = spec(provider, dialect, model);
         assert_eq!(spec.url, url, "{provider}");
-        let body = dialect.body(&spec);
+        let body = body(&spec);
         assert_eq!(body["model"], model, "{provider}");
         assert_eq!(body["stream"], true, "{provider}");
         for (field, value) in has {
@@ -88,22 +93,37 @@ fn bodies_are_the_smallest_each_provider_accepts() {
 
 #[test]
 fn overrides_tune_the_body_but_not_what_is_measured() {
-    let mut spec = spec("openai", ProbeDialect::OpenAiChat, "gpt-5.5");
-    let bound = spec.cost_bound_usd();
-    spec.body = Map::from_iter([
-        ("service_tier".to_owned(), Value::Null),
-        ("max_completion_tokens".to_owned(), 64.into()),
-        ("stream".to_owned(), false.into()),
-        ("model".to_owned(), "another".into()),
-        ("messages".to_owned(), Value::Null),
-    ]);
-    let body = spec.dialect.body(&spec);
+    let bound = spec("openai", Dialect::OpenAiChat, "gpt-5.5").cost_bound_usd();
+    let (target, mut config) = configured("openai", Dialect::OpenAiChat, "gpt-5.5");
+    let patch = |value: Value| value.as_object().unwrap().clone();
+    config.request.body = patch(json!({
+        "service_tier": null,
+        "max_completion_tokens": 32,
+        "stream_options": {"x": 1},
+        "stream": false,
+        "model": "another",
+        "messages": null,
+    }));
+    let own = patch(json!({"max_completion_tokens": 64}));
+    config.request.model_body.insert(target.model.clone(), own);
+    let spec = ProbeSpec::new(target, &config, &ProbesConfig::default(), None).unwrap();
+    let body = body(&spec);
     assert!(body.get("service_tier").is_none());
-    assert_eq!(body["max_completion_tokens"], 64);
+    assert_eq!(body["max_completion_tokens"], 64, "the model's own comes last");
+    assert_eq!(body["stream_options"], json!({"include_usage": true, "x": 1}));
     assert_eq!(body["stream"], true);
     assert_eq!(body["model"], "gpt-5.5");
     assert_eq!(body["messages"][0]["content"], ".");
     assert!(spec.cost_bound_usd() > bound, "a larger answer may cost more");
+}
+
+#[test]
+fn an_answer_without_a_limit_is_bounded_all_the_same() {
+    let (target, mut config) = configured("anthropic", Dialect::Anthropic, "m");
+    config.request.body.insert("max_tokens".to_owned(), Value::Null);
+    let spec = ProbeSpec::new(target, &config, &ProbesConfig::default(), None).unwrap();
+    assert_eq!(spec.max_tokens, None);
+    assert!(spec.cost_bound_usd() > 1e-3);
 }
 
 #[test]
@@ -118,24 +138,34 @@ fn a_base_url_that_is_none_is_refused() {
         "https://example.com/v1?key=x",
         "https://example.com/v1#x",
     ] {
-        let input = SpecInput {
-            target: Target::parse("anthropic/m").unwrap(),
-            dialect: ProbeDialect::Anthropic,
-            base_url,
-            wire_model: "m",
-            api_key: None,
-            timeout: Duration::from_secs(1),
-            ttft_timeout: Duration::from_secs(1),
-            price: None,
-            body: Map::new(),
-        };
-        assert_eq!(ProbeSpec::new(input).unwrap_err(), SpecError::Url, "{base_url:?}");
+        let (target, mut config) = configured("anthropic", Dialect::Anthropic, "m");
+        base_url.clone_into(&mut config.base_url);
+        let made = ProbeSpec::new(target, &config, &ProbesConfig::default(), None);
+        assert_eq!(made.unwrap_err(), SpecError::Url, "{base_url:?}");
     }
 }
 
 #[test]
+fn the_key_is_sent_the_providers_way_and_never_shown() {
+    for (auth, expected) in [
+        (Auth::Bearer, Some(("authorization", "Bearer k"))),
+        (Auth::XApiKey, Some(("x-api-key", "k"))),
+        (Auth::ApiKey, Some(("api-key", "k"))),
+        (Auth::XGoogApiKey, Some(("x-goog-api-key", "k"))),
+        (Auth::SigV4, None),
+    ] {
+        let header = key_header(auth, &Secret::new("k")).unwrap();
+        let found = header.as_ref().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        assert_eq!(found, expected);
+        assert!(header.is_none_or(|(_, value)| value.is_sensitive()));
+    }
+    let broken = key_header(Auth::Bearer, &Secret::new("a\nb"));
+    assert_eq!(broken.unwrap_err(), SpecError::Key);
+}
+
+#[test]
 fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
-    let spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
+    let spec = spec("anthropic", Dialect::Anthropic, "claude-opus-4-7");
     let bound = spec.cost_bound_usd();
     let billed = Usage { input_tokens: Some(10), output_tokens: Some(1) };
     for (status, transport, usage, charge) in [
@@ -183,13 +213,14 @@ fn the_providers_request_id_comes_before_the_cdns() {
 
 #[test]
 fn a_complaint_is_redacted_and_bounded_its_class_included() {
-    let mut spec = spec("anthropic", ProbeDialect::Anthropic, "claude-opus-4-7");
-    spec.api_key = Some(Secret::new("sk-T0P5ECRET"));
+    let spec = spec("anthropic", Dialect::Anthropic, "claude-opus-4-7");
+    let key = Secret::new("sk-T0P5ECRET");
     let message = format!("sk-T0P5ECRET {}", "word ".repeat(1_000));
     let body = serde_json::json!({"error": {"type": "invalid_request_error", "message": message}});
     let body = body.to_string().into_bytes();
     let exchange = Exchange { status: Some(400), body, ..Exchange::default() };
-    let report = report(&spec, &exchange, Timestamp::from_secs(1), Timestamp::from_secs(2));
+    let report =
+        report(&spec, Some(&key), &exchange, Timestamp::from_secs(1), Timestamp::from_secs(2));
     let complaint = report.misconfigured.unwrap();
     assert_eq!(complaint.chars().count(), redact::MESSAGE_CHARS_MAX);
     assert!(complaint.starts_with("invalid_request: [redacted] word"), "{complaint}");
@@ -246,21 +277,21 @@ async fn what_the_transport_failed_of_is_told_from_types() {
         ("https", "HTTP/1.1 400 Bad Request\r\n\r\n", false, Transport::Tls),
     ] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut spec = spec("anthropic", ProbeDialect::Anthropic, "m");
+        let mut spec = spec("anthropic", Dialect::Anthropic, "m");
         spec.url = format!("{scheme}://{}/", listener.local_addr().unwrap());
-        let probing = attempt::exchange(&client, &spec);
+        let probing = attempt::exchange(&client, &spec, None);
         let (seen, ()) = tokio::join!(probing, cut(&listener, answer, reset));
         let case = format!("{scheme} {answer:?} reset {reset}");
         assert_eq!(seen.unwrap().transport, Some(expected), "{case}");
     }
-    let mut spec = spec("anthropic", ProbeDialect::Anthropic, "m");
+    let mut spec = spec("anthropic", Dialect::Anthropic, "m");
     // A label of 64 characters is refused by every resolver before it asks anybody.
     let no_name = format!("http://{}.invalid/", "x".repeat(64));
     for (url, expected) in
         [(&*no_name, Transport::Dns), ("http://127.0.0.1:1/", Transport::ConnectRefused)]
     {
         url.clone_into(&mut spec.url);
-        let seen = attempt::exchange(&client, &spec).await.unwrap();
+        let seen = attempt::exchange(&client, &spec, None).await.unwrap();
         assert_eq!(seen.transport, Some(expected), "{url}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::target::Target;
 use crate::ground::config::{Config, ProbesConfig, Schedule};
 use crate::ground::secret::SecretError;
-use crate::intake::probe::{ProbeDialect, ProbeSpec, SpecError, SpecInput};
+use crate::intake::probe::{Credential, ProbeSpec, SpecError};
 
 use super::bell::{Bell, CronBell, CronError};
 
@@ -23,13 +23,10 @@ pub enum Refusal {
     /// The configuration does not name the provider.
     #[error("the provider is not configured, add it under providers")]
     Unconfigured,
-    /// Probes do not speak its dialect yet.
-    #[error("probes do not speak the dialect of this provider yet: {0}")]
-    Dialect(&'static str),
     /// The key cannot be read.
     #[error("the API key cannot be read")]
     Key(#[source] SecretError),
-    /// URL or key cannot go into a request.
+    /// Something of it cannot go into a request.
     #[error(transparent)]
     Spec(#[from] SpecError),
 }
@@ -55,22 +52,9 @@ pub fn plan(config: &Config) -> Plan {
 /// [`Refusal`] when it cannot be probed, for a reason the user can act on.
 pub fn spec(config: &Config, target: &Target) -> Result<ProbeSpec, Refusal> {
     let provider = config.providers.get(&target.provider).ok_or(Refusal::Unconfigured)?;
-    let dialect =
-        ProbeDialect::of(provider.dialect).ok_or(Refusal::Dialect(provider.dialect.as_str()))?;
-    let api_key = provider.api_key.as_ref().map(|source| source.read()).transpose();
-    let wire_model =
-        provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
-    let spec = ProbeSpec::new(SpecInput {
-        target: target.clone(),
-        dialect,
-        base_url: &provider.base_url,
-        wire_model,
-        api_key: api_key.map_err(Refusal::Key)?,
-        timeout: config.probes.timeout,
-        ttft_timeout: config.probes.ttft_timeout,
-        price: provider.prices.get(&target.model).copied(),
-        body: provider.body.clone(),
-    })?;
+    let credential = provider.api_key.as_ref().map(Credential::read).transpose();
+    let credential = credential.map_err(Refusal::Key)?;
+    let spec = ProbeSpec::new(target.clone(), provider, &config.probes, credential)?;
     Ok(spec)
 }
 
@@ -153,8 +137,7 @@ probes: {every: 30s, jitter: 10%, timeout: 9s}
             refused,
             [
                 "anthropic/claude-haiku-4-5: the API key cannot be read",
-                "gemini/gemini-2.5-flash-lite: probes do not speak the dialect of this provider \
-                 yet: gemini",
+                "gemini/gemini-2.5-flash-lite: probes do not speak the dialect gemini yet",
             ]
         );
     }

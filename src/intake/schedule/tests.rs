@@ -8,24 +8,17 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::domain::classify::MatchedBy;
 use crate::domain::outcome::Class;
-use crate::ground::catalog::Price;
-use crate::intake::probe::{ProbeDialect, SpecInput, Usage, client};
+use crate::ground::catalog::{Dialect, Price};
+use crate::ground::config::{ProbesConfig, ProviderConfig};
+use crate::intake::probe::{Usage, client};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn spec(model: &str, price: Option<Price>) -> ProbeSpec {
-    ProbeSpec::new(SpecInput {
-        target: Target::parse(&format!("anthropic/{model}")).unwrap(),
-        dialect: ProbeDialect::Anthropic,
-        base_url: "http://127.0.0.1:1",
-        wire_model: model,
-        api_key: None,
-        timeout: 45 * SECOND,
-        ttft_timeout: 20 * SECOND,
-        price,
-        body: serde_json::Map::new(),
-    })
-    .unwrap()
+    let target = Target::parse(&format!("anthropic/{model}")).unwrap();
+    let mut provider = ProviderConfig::new(Dialect::Anthropic, "http://127.0.0.1:1");
+    provider.price_of_others = price;
+    ProbeSpec::new(target, &provider, &ProbesConfig::default(), None).unwrap()
 }
 
 fn report(output_tokens: u64) -> ProbeReport {

@@ -4,10 +4,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use brownout::domain::target::Target;
-use brownout::ground::catalog::Price;
+use brownout::ground::catalog::{Dialect, Price};
 use brownout::ground::clock::Clock;
-use brownout::ground::secret::Secret;
-use brownout::intake::probe::{ProbeDialect, ProbeReport, ProbeSpec, SpecInput, client, probe};
+use brownout::ground::config::{ProbesConfig, ProviderConfig};
+use brownout::ground::secret::SecretSource;
+use brownout::intake::probe::{Credential, ProbeReport, ProbeSpec, client, probe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -105,36 +106,36 @@ pub(super) async fn play(mut socket: TcpStream, acts: &[Act]) -> String {
 
 /// Whom to probe, and how patiently.
 pub(super) struct Scene {
-    pub(super) dialect: ProbeDialect,
+    pub(super) dialect: Dialect,
     pub(super) provider: &'static str,
     pub(super) timeout: Duration,
     pub(super) ttft_timeout: Duration,
 }
 
 pub(super) const ANTHROPIC: Scene = Scene {
-    dialect: ProbeDialect::Anthropic,
+    dialect: Dialect::Anthropic,
     provider: "anthropic",
     timeout: PATIENCE,
     ttft_timeout: PATIENCE,
 };
 
 pub(super) const OPENAI: Scene =
-    Scene { dialect: ProbeDialect::OpenAiChat, provider: "openai", ..ANTHROPIC };
+    Scene { dialect: Dialect::OpenAiChat, provider: "openai", ..ANTHROPIC };
 
 impl Scene {
     pub(super) fn spec(&self, port: u16) -> ProbeSpec {
-        ProbeSpec::new(SpecInput {
-            target: Target::parse(&format!("{}/m", self.provider)).unwrap(),
-            dialect: self.dialect,
-            base_url: &format!("http://127.0.0.1:{port}"),
-            wire_model: "m",
-            api_key: Some(Secret::new(KEY)),
+        let mut provider = ProviderConfig::new(self.dialect, format!("http://127.0.0.1:{port}"));
+        let price = Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 };
+        provider.price_of_others = Some(price);
+        let source = SecretSource::Command(vec!["echo".to_owned(), KEY.to_owned()]);
+        let probes = ProbesConfig {
             timeout: self.timeout,
             ttft_timeout: self.ttft_timeout,
-            price: Some(Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 }),
-            body: serde_json::Map::new(),
-        })
-        .unwrap()
+            ..ProbesConfig::default()
+        };
+        let target = Target::parse(&format!("{}/m", self.provider)).unwrap();
+        let credential = Credential::read(&source).unwrap();
+        ProbeSpec::new(target, &provider, &probes, Some(credential)).unwrap()
     }
 
     /// One probe of a provider that does this. Gives the request too.

@@ -5,39 +5,50 @@
 //! Priority capacity, which would hide an overload of the standard tier. `max_tokens` is 1 and
 //! not 0: zero only warms the cache and generates nothing, so it would not see an overload.
 
-use reqwest::header::{HeaderName, HeaderValue};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::dialect::{Answer, PROMPT, Progress, is_text, join, secret_header};
-use super::{ProbeSpec, SpecError};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_text, join};
 
-/// Most tokens the model may answer with.
-pub(super) const MAX_TOKENS: u64 = 1;
+/// The API of Anthropic itself.
+pub(super) struct Messages;
 
-/// The long-documented version of the API.
-const VERSION: &str = "2023-06-01";
-
-/// The base URL may be given with or without the version segment, as people write both.
-pub(super) fn url(base_url: &str) -> String {
-    let base_url = base_url.trim_end_matches('/');
-    join(base_url.strip_suffix("/v1").unwrap_or(base_url), "v1/messages")
-}
-
-pub(super) fn headers(spec: &ProbeSpec) -> Result<Vec<(HeaderName, HeaderValue)>, SpecError> {
-    let version = HeaderName::from_static("anthropic-version");
-    let mut headers = vec![(version, HeaderValue::from_static(VERSION))];
-    if let Some(key) = &spec.api_key {
-        headers.push((HeaderName::from_static("x-api-key"), secret_header(key.expose())?));
+impl Wire for Messages {
+    /// The base URL may be given with or without the version segment, as people write both.
+    fn url(&self, place: &Place<'_>) -> String {
+        let base_url = place.base_url.trim_end_matches('/');
+        join(base_url.strip_suffix("/v1").unwrap_or(base_url), "v1/messages")
     }
-    Ok(headers)
-}
 
-pub(super) fn body(spec: &ProbeSpec) -> Map<String, Value> {
-    Map::from_iter([
-        ("max_tokens".into(), spec.max_tokens.into()),
-        ("messages".into(), json!([{"role": "user", "content": PROMPT}])),
-        ("service_tier".into(), "standard_only".into()),
-    ])
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        // The long-documented version of the API.
+        &[("anthropic-version", "2023-06-01")]
+    }
+
+    fn body(&self, wire_model: &str) -> Value {
+        json!({
+            "model": wire_model,
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": PROMPT}],
+            "service_tier": "standard_only",
+            "stream": true,
+        })
+    }
+
+    fn fixed(&self) -> &'static [&'static str] {
+        &["model", "messages", "stream"]
+    }
+
+    fn token_limits(&self) -> &'static [&'static str] {
+        &["/max_tokens"]
+    }
+
+    fn read(&self, name: &str, data: &str, progress: &mut Progress) {
+        read(name, data, progress);
+    }
+
+    fn answer(&self, document: &Value, progress: &mut Progress) -> Answer {
+        answer(document, progress)
+    }
 }
 
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
@@ -52,10 +63,7 @@ pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
             // Only `message_stop` follows; an answer that lacks it was still complete.
             progress.terminal |= is_text(&event["delta"]["stop_reason"]);
         }
-        "message_stop" => {
-            progress.terminal = true;
-            progress.closed = true;
-        }
+        "message_stop" => progress.terminal = true,
         "error" => progress.failed = true,
         _ if event["error"].is_object() => progress.failed = true,
         _ => {}

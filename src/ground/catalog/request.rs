@@ -1,0 +1,155 @@
+//! What a probe's request needs that differs by provider or model: how the key is sent, and the
+//! caveats of bodies, as data.
+
+use serde_json::{Map, Value};
+
+use super::{Dialect, provider};
+
+/// How the key is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`, Anthropic's way.
+    XApiKey,
+    /// `api-key: KEY`, Azure's way.
+    ApiKey,
+    /// `x-goog-api-key: KEY`, Google's way.
+    XGoogApiKey,
+    /// AWS Signature Version 4, from the usual AWS environment; there is no key then.
+    SigV4,
+}
+
+impl Auth {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Bearer, Self::XApiKey, Self::ApiKey, Self::XGoogApiKey, Self::SigV4];
+
+    /// The name used in the configuration: the header's, where there is one of its own.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::XApiKey => "x-api-key",
+            Self::ApiKey => "api-key",
+            Self::XGoogApiKey => "x-goog-api-key",
+            Self::SigV4 => "sigv4",
+        }
+    }
+}
+
+impl Dialect {
+    /// How this dialect's own provider wants the key.
+    pub const fn auth(self) -> Auth {
+        match self {
+            Self::Anthropic => Auth::XApiKey,
+            Self::Gemini => Auth::XGoogApiKey,
+            Self::Azure => Auth::ApiKey,
+            Self::OpenAiChat | Self::OpenAiResponses | Self::VertexAnthropic | Self::Bedrock => {
+                Auth::Bearer
+            }
+        }
+    }
+}
+
+/// What the bodies of some models' probes need: a caveat as data.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyRule {
+    /// In which dialect.
+    pub dialect: Dialect,
+    /// For models whose name on the wire fits one of these, as for [`fits`].
+    pub models: &'static [&'static str],
+    /// A JSON merge patch (RFC 7396) of the body: a value replaces a field, `null` removes it.
+    /// `{vendor}` stands for what is before the slash of the model's name.
+    pub patch: &'static str,
+}
+
+/// Whether a name fits a pattern, in which each `*` stands for any characters or none.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(start) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        // The first place is as good as any: what follows may begin later, never earlier.
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(end)
+}
+
+/// The patches that the catalogue knows for a probe of this model, in the order to apply them.
+pub fn body_patches(
+    provider_name: &str,
+    dialect: Dialect,
+    wire_model: &str,
+) -> impl Iterator<Item = Map<String, Value>> {
+    let vendor = wire_model.split_once('/').map_or("", |(vendor, _)| vendor);
+    // It goes into a JSON text; what is no plain name is nobody's name.
+    let is_plain = vendor.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let rules = provider(provider_name).map_or(&[][..], |known| known.body);
+    rules
+        .iter()
+        .filter(move |rule| {
+            rule.dialect == dialect && rule.models.iter().any(|pattern| fits(pattern, wire_model))
+        })
+        .filter(move |rule| is_plain || !rule.patch.contains("{vendor}"))
+        .filter_map(move |rule| serde_json::from_str(&rule.patch.replace("{vendor}", vendor)).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PROVIDERS;
+    use super::*;
+
+    #[test]
+    fn names_fit_patterns() {
+        for (pattern, name, expected) in [
+            ("gpt-5", "gpt-5", true),
+            ("gpt-5", "gpt-5.5", false),
+            ("gpt-5*", "gpt-5", true),
+            ("gpt-5*", "gpt-5.5", true),
+            ("*-pro*", "gpt-5-pro-2026-01-01", true),
+            ("*-pro*", "gpt-5", false),
+            ("*/*", "anthropic/claude", true),
+            ("*/*", "claude", false),
+            ("a*b", "ab", true),
+            ("a*b", "a", false),
+            ("a*a", "a", false),
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn every_rule_is_a_patch_and_no_rule_is_idle() {
+        for known in PROVIDERS {
+            for rule in known.body {
+                let patch = rule.patch.replace("{vendor}", "x");
+                let value: Value = serde_json::from_str(&patch).unwrap();
+                assert!(value.is_object(), "{} {patch}", known.name);
+                assert!(!rule.models.is_empty(), "{} {patch}", known.name);
+            }
+        }
+    }
+
+    #[test]
+    fn caveats_are_found_by_provider_dialect_and_model() {
+        use Dialect::{OpenAiChat, OpenAiResponses};
+        for (provider, dialect, model, expected) in [
+            ("openai", OpenAiChat, "gpt-5-nano", r#""reasoning_effort":"minimal""#),
+            ("openai", OpenAiChat, "gpt-5.5", r#""reasoning_effort":"none""#),
+            ("openai", OpenAiChat, "gpt-4o", r#""service_tier":"default""#),
+            ("openrouter", OpenAiChat, "z-ai/glm-5", r#""order":["z-ai"]"#),
+        ] {
+            let patches: Vec<_> = body_patches(provider, dialect, model).collect();
+            let text = serde_json::to_string(&patches).unwrap();
+            assert!(text.contains(expected), "{model}: {text}");
+        }
+        assert_eq!(body_patches("openrouter", OpenAiChat, "a\"b/c").count(), 1);
+        assert_eq!(body_patches("openrouter", OpenAiResponses, "a/c").count(), 0);
+        assert_eq!(body_patches("nobody", OpenAiChat, "m").count(), 0);
+    }
+}

@@ -1,0 +1,165 @@
+//! What a probe shows at the door, kept fresh.
+//!
+//! A key of the environment never changes. One of a file or a command is read anew now and then,
+//! because the tokens of clouds live for an hour or less; and once more after a provider refused
+//! it. A source that fails later leaves the secret of before in use: a vault that is down for a
+//! minute must not make a provider look misconfigured.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ground::secret::{Secret, SecretError, SecretSource};
+
+/// How old a secret of a file or command may grow. Google's tools hand out tokens that may have
+/// five minutes left.
+const FRESH_FOR: Duration = Duration::from_secs(240);
+
+/// A key and where it comes from. Clones share what was read.
+#[derive(Clone)]
+pub struct Credential(Arc<Inner>);
+
+struct Inner {
+    source: SecretSource,
+    held: Mutex<Held>,
+    /// One reader at a time: a command may cost a login.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct Held {
+    secret: Secret,
+    read_at: Instant,
+    refused: bool,
+}
+
+impl Credential {
+    /// Reads it for the first time. Blocks: up to 10 s for a command.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it cannot be read.
+    pub fn read(source: &SecretSource) -> Result<Self, SecretError> {
+        let held = Held { secret: source.read()?, read_at: Instant::now(), refused: false };
+        Ok(Self(Arc::new(Inner {
+            source: source.clone(),
+            held: Mutex::new(held),
+            turn: tokio::sync::Mutex::default(),
+        })))
+    }
+
+    /// The secret to use now, read anew if it is due.
+    pub(super) async fn current(&self) -> Secret {
+        if !self.is_due() {
+            return self.held();
+        }
+        let _turn = self.0.turn.lock().await;
+        // Whoever had the turn before may have read it.
+        if !self.is_due() {
+            return self.held();
+        }
+        let source = self.0.source.clone();
+        match tokio::task::spawn_blocking(move || source.read()).await {
+            Ok(Ok(secret)) => self.hold(secret),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "an API key cannot be read again, the old one stays in use");
+                self.hold(self.held());
+            }
+            // The runtime is shutting down.
+            Err(_) => {}
+        }
+        self.held()
+    }
+
+    /// Notes that the provider refused it: the next probe reads it again.
+    pub(super) fn refused(&self) {
+        self.lock().refused = true;
+    }
+
+    /// The secret as it was last read.
+    pub(super) fn held(&self) -> Secret {
+        self.lock().secret.clone()
+    }
+
+    fn hold(&self, secret: Secret) {
+        *self.lock() = Held { secret, read_at: Instant::now(), refused: false };
+    }
+
+    fn is_due(&self) -> bool {
+        // A process cannot be given another environment.
+        if matches!(self.0.source, SecretSource::Env(_)) {
+            return false;
+        }
+        let held = self.lock();
+        held.refused || held.read_at.elapsed() >= FRESH_FOR
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
+        // Whole even if a holder panicked: it is replaced in one piece.
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Two are the same if they come from the same place: what is there changes by itself.
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.source == other.0.source
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Credential").field(&self.0.source).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of its own, removed at the end.
+    struct KeyFile(std::path::PathBuf);
+
+    impl KeyFile {
+        fn new(name: &str, key: &str) -> Self {
+            let id = std::process::id();
+            let file = Self(std::env::temp_dir().join(format!("brownout-{name}-{id}")));
+            file.write(key);
+            file
+        }
+
+        fn write(&self, key: &str) {
+            std::fs::write(&self.0, key).unwrap();
+        }
+    }
+
+    impl Drop for KeyFile {
+        fn drop(&mut self) {
+            // It may have been removed already.
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_in_a_file_is_read_again_when_old_or_refused() {
+        let file = KeyFile::new("rotated", "first");
+        let credential = Credential::read(&SecretSource::File(file.0.clone())).unwrap();
+        file.write("second");
+        assert_eq!(credential.current().await.expose(), "first", "it is fresh");
+        tokio::time::advance(FRESH_FOR).await;
+        assert_eq!(credential.current().await.expose(), "second");
+        file.write("third");
+        credential.refused();
+        assert_eq!(credential.current().await.expose(), "third");
+        std::fs::remove_file(&file.0).unwrap();
+        credential.refused();
+        assert_eq!(credential.current().await.expose(), "third", "the old one stays in use");
+    }
+
+    #[test]
+    fn a_credential_shows_its_source_and_never_the_secret() {
+        let file = KeyFile::new("shown", "hunter2");
+        let credential = Credential::read(&SecretSource::File(file.0.clone())).unwrap();
+        let shown = format!("{credential:?}");
+        assert!(shown.contains("shown") && !shown.contains("hunter2"), "{shown}");
+    }
+}

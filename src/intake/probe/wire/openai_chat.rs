@@ -1,0 +1,138 @@
+//! OpenAI chat completions, and the many providers that speak them.
+//!
+//! The request differs a little by provider, because each refuses what it does not know: that is
+//! data in `ground::catalog`. What else a model needs goes into the configured overrides. Facts from
+//! the providers' API references (platform.openai.com/docs/api-reference/chat,
+//! api-docs.deepseek.com, platform.kimi.ai/docs, openrouter.ai/docs).
+
+use serde_json::{Value, json};
+
+use super::{Answer, PROMPT, Place, Progress, Wire, is_text, join};
+
+/// What a model that cannot be told not to think needs: below this, some answer 400 instead of
+/// stopping at the limit.
+const MAX_TOKENS_THINKING: u64 = 16;
+
+/// The API as OpenAI made it and most others speak it.
+pub(super) struct ChatCompletions;
+
+impl Wire for ChatCompletions {
+    fn url(&self, place: &Place<'_>) -> String {
+        join(place.base_url, "chat/completions")
+    }
+
+    fn body(&self, wire_model: &str) -> Value {
+        json!({
+            "model": wire_model,
+            "max_tokens": max_tokens(wire_model),
+            "messages": [{"role": "user", "content": PROMPT}],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+        })
+    }
+
+    fn fixed(&self) -> &'static [&'static str] {
+        &["model", "messages", "stream"]
+    }
+
+    fn token_limits(&self) -> &'static [&'static str] {
+        &["/max_tokens", "/max_completion_tokens"]
+    }
+
+    fn read(&self, name: &str, data: &str, progress: &mut Progress) {
+        read(name, data, progress);
+    }
+
+    fn answer(&self, document: &Value, progress: &mut Progress) -> Answer {
+        answer(document, progress)
+    }
+}
+
+fn max_tokens(wire_model: &str) -> u64 {
+    let thinks = wire_model.contains("reason") || wire_model.contains("think");
+    if thinks { MAX_TOKENS_THINKING } else { 1 }
+}
+
+pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
+    if data.trim() == "[DONE]" {
+        progress.terminal = true;
+        return;
+    }
+    let Ok(event) = serde_json::from_str::<Value>(data) else { return };
+    if name == "error" || event["type"] == "error" || is_error(&event["error"]) {
+        progress.failed = true;
+        return;
+    }
+    for choice in event["choices"].as_array().into_iter().flatten() {
+        let delta = &choice["delta"];
+        progress.content |= is_text(&delta["content"])
+            || is_text(&delta["reasoning_content"])
+            || is_text(&delta["reasoning"])
+            || is_text(&delta["refusal"])
+            || delta["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty());
+        // The stream goes on after this: usage and `[DONE]` follow.
+        // Some servers send an empty reason with every chunk.
+        progress.terminal |= is_text(&choice["finish_reason"]);
+        progress.failed |= is_error(&choice["error"]);
+    }
+    read_usage(&event["usage"], progress);
+}
+
+/// A completion that was not streamed.
+pub(super) fn answer(document: &Value, progress: &mut Progress) -> Answer {
+    let Some(choices) = document["choices"].as_array() else { return Answer::Foreign };
+    read_usage(&document["usage"], progress);
+    if !choices.iter().any(|choice| is_text(&choice["finish_reason"])) {
+        return Answer::Cut;
+    }
+    progress.terminal = true;
+    Answer::Complete
+}
+
+fn read_usage(usage: &Value, progress: &mut Progress) {
+    if let Some(tokens) = usage["prompt_tokens"].as_u64() {
+        progress.usage.input_tokens = Some(tokens);
+    }
+    if let Some(tokens) = usage["completion_tokens"].as_u64() {
+        progress.usage.output_tokens = Some(tokens);
+    }
+}
+
+/// An error is an object, or a text with something in it; many servers send `"error": null`.
+fn is_error(value: &Value) -> bool {
+    value.is_object() || is_text(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_content_is_the_first_token_and_null_errors_are_none() {
+        for (data, content, terminal, failed) in [
+            (r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, false, false, false),
+            (r#"{"choices":[{"delta":{"content":"x"}}],"error":null}"#, true, false, false),
+            (r#"{"choices":[{"delta":{"reasoning_content":"x"}}]}"#, true, false, false),
+            (r#"{"choices":[{"delta":{"tool_calls":[{}]}}]}"#, true, false, false),
+            (r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#, false, true, false),
+            (r#"{"choices":[{"delta":{},"finish_reason":null}]}"#, false, false, false),
+            (r#"{"choices":[{"delta":{},"finish_reason":""}]}"#, false, false, false),
+            (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, false, false, false),
+            (r#"{"error":{"message":"x"}}"#, false, false, true),
+            (r#"{"error":"overloaded"}"#, false, false, true),
+            (r#"{"type":"error","code":"server_is_overloaded"}"#, false, false, true),
+            ("[DONE]", false, true, false),
+            ("not json", false, false, false),
+            ("[1,2]", false, false, false),
+            ("null", false, false, false),
+        ] {
+            let mut progress = Progress::default();
+            read("", data, &mut progress);
+            assert_eq!(
+                (progress.content, progress.terminal, progress.failed),
+                (content, terminal, failed),
+                "{data}"
+            );
+        }
+    }
+}
