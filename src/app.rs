@@ -6,6 +6,7 @@
 
 mod parts;
 mod probing;
+mod status_pages;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -80,6 +81,7 @@ impl Daemon {
         tasks.spawn(serve_http(parts.clone(), listener, shutdown.clone()));
         tasks.spawn(tick(parts.clone(), shutdown.clone()));
         tasks.spawn(keep_configured(parts.clone(), reloads, shutdown.clone()));
+        tasks.spawn(status_pages::keep(parts.clone(), shutdown.clone()));
         parts.ready.store(true, Ordering::SeqCst);
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         Ok(Self { parts, address, tasks, shutdown })

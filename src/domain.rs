@@ -16,3 +16,4 @@ pub mod bounds;
 pub mod classify;
 pub mod detect;
 pub mod state;
+pub mod status_page;

@@ -1,5 +1,6 @@
-//! Bytes and probes to outcomes: the ways in.
+//! Bytes and probes to outcomes: the ways in. Beside them, what status pages say.
 
 pub mod report;
 pub mod probe;
 pub mod schedule;
+pub mod status_page;

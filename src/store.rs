@@ -15,10 +15,12 @@ mod book;
 mod counts;
 mod egress;
 mod judge;
+mod pages;
 mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +32,8 @@ use crate::domain::time::Timestamp;
 
 use book::Book;
 pub use counts::Arrival;
-use snapshot::{ProbeView, Snapshot};
+pub use pages::WatchedPage;
+use snapshot::{ProbeView, Snapshot, StatusPageView};
 
 /// How late an outcome may be and still be counted, in the hour it happened in.
 pub const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,6 +53,8 @@ pub struct Options {
     pub probed: Vec<(Target, Duration)>,
     /// Cap on targets beside the configured ones; the rest counts as `model="other"`.
     pub targets_max: usize,
+    /// Status pages that are read, by the provider that each tells of.
+    pub status_pages: BTreeMap<Provider, WatchedPage>,
 }
 
 /// A cheap handle on the one book.
@@ -84,6 +89,12 @@ impl Store {
     /// Changes what is known of a target's probe; does nothing for a target that is not probed.
     pub fn note_probe(&self, target: &Target, change: impl FnOnce(&mut ProbeView)) {
         self.book().note_probe(target, change);
+    }
+
+    /// Changes what is known of a status page, for every provider that it tells of; does nothing
+    /// for a page that is not watched.
+    pub fn note_status_page(&self, url: &str, change: impl FnOnce(&mut StatusPageView)) {
+        self.book().note_status_page(url, change);
     }
 
     /// Adopts a new configuration: thresholds, configured and probed targets, the cap. Counts

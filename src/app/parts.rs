@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::answers::health::Published;
 use crate::answers::metrics::{self, Exporter};
@@ -23,7 +23,7 @@ use crate::intake::schedule::Budget;
 use crate::store::snapshot::Snapshot;
 use crate::store::{Options, Store};
 
-use super::Settings;
+use super::{Settings, status_pages};
 
 /// Handles on all parts; cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Parts {
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) ready: Arc<AtomicBool>,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
+    /// Rings when another configuration is in force, for the one that reads status pages.
+    pub(super) adopted: Arc<Notify>,
     names: Arc<ArcSwap<Names>>,
     access: Arc<ArcSwap<Access>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
@@ -80,6 +82,7 @@ impl Parts {
             budget: Arc::new(Budget::new(config.probes.budget_usd_per_day)),
             config: Arc::new(ArcSwap::from_pointee(config)),
             ready: Arc::default(),
+            adopted: Arc::default(),
             publishing: Arc::default(),
             clock,
             store,
@@ -154,6 +157,7 @@ impl Parts {
         self.names.store(Arc::new(Names::new(&config)));
         self.access.store(Arc::new(access));
         self.config.store(config);
+        self.adopted.notify_one();
     }
 }
 
@@ -173,6 +177,7 @@ fn options(config: &Config) -> Options {
         configured: config.targets().collect(),
         probed: probed.map(|target| (target, every)).collect(),
         targets_max: config.ingest.max_targets,
+        status_pages: status_pages::watched(config),
     }
 }
 

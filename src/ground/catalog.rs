@@ -70,6 +70,8 @@ pub struct Known {
     pub prices: &'static [(&'static str, Price)],
     /// Whether it is one's own server, which bills nobody.
     pub is_free: bool,
+    /// Its public status page, where that answers in Statuspage's shape.
+    pub status_page: Option<&'static str>,
 }
 
 impl Dialect {
@@ -172,6 +174,11 @@ mod tests {
                 assert_eq!(uri.scheme_str(), Some("https"), "{url}");
                 assert_eq!(hosted(uri.host().unwrap()).unwrap().name, known.name, "{url}");
                 assert!(!url.ends_with('/'), "{url}");
+            }
+            if let Some(page) = known.status_page {
+                let uri: http::Uri = page.parse().unwrap();
+                assert_eq!((uri.scheme_str(), uri.path()), (Some("https"), "/"), "{page}");
+                assert!(!page.ends_with('/'), "{page}");
             }
         }
     }

@@ -29,6 +29,7 @@ mod requests;
 mod cron;
 mod probes;
 mod chains;
+mod status_pages;
 mod sections;
 
 pub use cron::{CronExpression, CronProblem};
@@ -52,6 +53,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// What is exported.
     pub metrics: MetricsConfig,
+    /// How status pages are read, where a provider names one.
+    pub status_pages: StatusPagesConfig,
     /// What was accepted and is not acted on in this version, to be logged as warnings.
     pub notices: Vec<String>,
 }
@@ -87,6 +90,8 @@ pub struct ProviderConfig {
     pub wire_names: BTreeMap<Model, String>,
     /// What is particular about the requests of its probes.
     pub request: RequestConfig,
+    /// Its public status page, without a slash at the end; `None` reads none.
+    pub status_page: Option<String>,
 }
 
 /// What is particular about the requests of a provider's probes.
@@ -174,6 +179,13 @@ pub struct IngestToken {
 pub struct MetricsConfig {
     /// Whether `/metrics` has the hour-of-day counters, 96 series for each target.
     pub hour_of_day: bool,
+}
+
+/// How status pages are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusPagesConfig {
+    /// From one reading of a page to the next, a minute or more.
+    pub every: Duration,
 }
 
 impl Config {
@@ -297,6 +309,7 @@ impl ProviderConfig {
             price_of_others: None,
             wire_names: BTreeMap::new(),
             request: RequestConfig::default(),
+            status_page: None,
         }
     }
 
@@ -359,6 +372,12 @@ impl Default for ProbesConfig {
 impl Default for IngestConfig {
     fn default() -> Self {
         Self { tokens: Vec::new(), max_body: 8 << 20, max_decoded: 64 << 20, max_targets: 500 }
+    }
+}
+
+impl Default for StatusPagesConfig {
+    fn default() -> Self {
+        Self { every: status_pages::EVERY_DEFAULT }
     }
 }
 

@@ -34,6 +34,7 @@ mod attempt;
 mod redact;
 mod cost;
 
+pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
 pub use cost::{PRICE_ASSUMED, Usage};
 pub use credential::Credential;

@@ -15,7 +15,8 @@ use crate::domain::time::Timestamp;
 use super::counts::{Arrival, Counts};
 use super::egress::{Egress, Reach};
 use super::judge::{Grids, Judge};
-use super::snapshot::{ProbeView, QuotaKey, QuotaView, Snapshot, TargetView};
+use super::pages::Pages;
+use super::snapshot::{ProbeView, QuotaKey, QuotaView, Snapshot, StatusPageView, TargetView};
 use super::{AHEAD_MAX, FRESH_MAX, LATE_MAX, Options};
 
 /// A smaller step back of the wall clock is ordinary slewing.
@@ -36,6 +37,7 @@ pub(super) struct Book {
     index: HashTable<usize>,
     hasher: RandomState,
     quotas: BTreeMap<QuotaKey, QuotaView>,
+    pages: Pages,
     /// Second of the last tick.
     ticked_s: u64,
     /// The book's clock.
@@ -72,6 +74,7 @@ impl Book {
             index: HashTable::new(),
             hasher: RandomState::default(),
             quotas: BTreeMap::new(),
+            pages: Pages::default(),
             ticked_s: now.secs(),
             newest: now,
             last_read: now,
@@ -90,6 +93,7 @@ impl Book {
     pub(super) fn configure(&mut self, options: &Options, now: Timestamp) {
         let changed = self.grids.adopt(&options.thresholds);
         self.targets_max = options.targets_max;
+        self.pages.watch(&options.status_pages);
         let probed: HashMap<Target, Duration> = options.probed.iter().cloned().collect();
         let configured: HashSet<Target> =
             options.configured.iter().chain(probed.keys()).cloned().collect();
@@ -173,6 +177,10 @@ impl Book {
         }
     }
 
+    pub(super) fn note_status_page(&mut self, url: &str, change: impl FnOnce(&mut StatusPageView)) {
+        self.pages.note(url, change);
+    }
+
     pub(super) fn tick(&mut self, now: Timestamp) {
         let now = self.turn_clock(now);
         let seconds = now.secs().saturating_sub(self.ticked_s);
@@ -198,6 +206,7 @@ impl Book {
             egress: self.egress == Egress::Certain,
             targets,
             quotas: self.quotas.clone(),
+            status_pages: self.pages.views(now),
             dropped_target_cap: self.dropped_target_cap,
             dropped_code_cap: self.dropped_code_cap,
             clock_steps_back: self.clock_steps_back,

@@ -5,11 +5,13 @@
 //! JSON is the readers' job.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::histogram::Histogram;
 use crate::domain::outcome::{Attempt, Class, Signal, Source};
 use crate::domain::state::{Reason, SignalState, TargetState};
+use crate::domain::status_page::PageReading;
 use crate::domain::tally::Tally;
 use crate::domain::target::{Provider, Target};
 use crate::domain::time::{Hour, Timestamp};
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub targets: Vec<TargetView>,
     /// Latest rate-limit headers seen, sorted by key.
     pub quotas: BTreeMap<QuotaKey, QuotaView>,
+    /// Configured status pages, by the provider that each tells of.
+    pub status_pages: BTreeMap<Provider, StatusPageView>,
     /// Outcomes counted under `model="other"` because the cap on targets was reached.
     pub dropped_target_cap: u64,
     /// Responses counted under `code="other"` because a target showed more than the bound of codes.
@@ -192,6 +196,19 @@ pub struct QuotaView {
     pub remaining: Option<f64>,
     /// When the headers were seen.
     pub at: Timestamp,
+}
+
+/// What is known of a provider's status page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusPageView {
+    /// Where the page is, as configured.
+    pub url: String,
+    /// What it said last; `None` before it was read, and when that is too long ago.
+    pub reading: Option<Arc<PageReading>>,
+    /// When it was last read.
+    pub as_of: Option<Timestamp>,
+    /// Whether the attempts to read it since then failed.
+    pub failing: bool,
 }
 
 impl Snapshot {

@@ -13,6 +13,7 @@ const BASE: Known = Known {
     hosts: &[],
     prices: &[],
     is_free: false,
+    status_page: None,
 };
 
 /// A caveat of a provider's chat completions.
@@ -43,6 +44,7 @@ pub const PROVIDERS: &[Known] = &[
             ("claude-haiku-4-5", usd(1.0, 5.0)),
             ("claude-haiku-5-5", usd(0.1, 0.5)),
         ],
+        status_page: Some("https://status.claude.com"),
         ..BASE
     },
     Known {
@@ -71,6 +73,7 @@ pub const PROVIDERS: &[Known] = &[
             chat(&["gpt-5", "gpt-5-*"], r#"{"reasoning_effort": "minimal"}"#),
             chat(&["*-pro*", "*-codex*", "*-chat*"], r#"{"reasoning_effort": null}"#),
         ],
+        status_page: Some("https://status.openai.com"),
         ..BASE
     },
     Known {
@@ -156,6 +159,7 @@ pub const PROVIDERS: &[Known] = &[
         hosts: &["api.deepseek.com"],
         prices: &[("deepseek-v4-flash", usd(0.3, 1.2)), ("deepseek-v4-pro", usd(1.32, 3.96))],
         body: &[chat(ALL, r#"{"thinking": {"type": "disabled"}}"#)],
+        status_page: Some("https://status.deepseek.com"),
         ..BASE
     },
     Known {
@@ -186,6 +190,7 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("GROQ_API_KEY"),
         hosts: &["api.groq.com"],
         prices: &[("openai/gpt-oss-20b", usd(0.075, 0.3))],
+        status_page: Some("https://groqstatus.com"),
         ..BASE
     },
     Known {
@@ -249,6 +254,7 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.cohere.ai/compatibility/v1"),
         key_env: Some("COHERE_API_KEY"),
         hosts: &["api.cohere.ai", "api.cohere.com"],
+        status_page: Some("https://status.cohere.com"),
         ..BASE
     },
     Known {
@@ -257,6 +263,7 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.perplexity.ai"),
         key_env: Some("PERPLEXITY_API_KEY"),
         hosts: &["api.perplexity.ai"],
+        status_page: Some("https://status.perplexity.com"),
         ..BASE
     },
     Known {

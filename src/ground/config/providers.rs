@@ -8,7 +8,7 @@ use crate::domain::target::{Model, OTHER, Provider};
 use super::super::catalog::{self, Auth, Dialect, Known, Price};
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
-use super::{ProviderConfig, requests, secrets};
+use super::{ProviderConfig, requests, secrets, status_pages};
 
 /// Most providers.
 const PROVIDERS_MAX: usize = 100;
@@ -23,7 +23,7 @@ const ALIAS_BYTES_MAX: usize = 256;
 /// Largest price in US dollars for a million tokens. More is a price for a single token.
 const PRICE_MAX: f64 = 10_000.0;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "dialect",
     "base_url",
     "hosts",
@@ -39,6 +39,7 @@ const KEYS: [&str; 15] = [
     "headers",
     "body",
     "model_body",
+    "status_page",
 ];
 
 /// Reads the section.
@@ -124,6 +125,9 @@ fn provider(name: &Provider, field: &Field<'_>, problems: &mut Problems) -> Prov
     if let Some(field) = section.get("wire_names") {
         wire_names(&field, &mut provider, problems);
     }
+    if let Some(field) = section.get("status_page") {
+        provider.status_page = status_pages::page(name, &field, problems);
+    }
     provider
 }
 
@@ -177,7 +181,8 @@ fn url(text: &str, with_key: bool) -> Result<String, &'static str> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine by its very name.
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())

@@ -5,7 +5,10 @@ use crate::domain::bounds::{Bounds, OVERLOADED_MAX, Thresholds};
 use super::problem::Problems;
 use super::reader::{Field, Section};
 use super::tree::Node;
-use super::{Config, IngestConfig, IngestToken, MetricsConfig, chains, probes, providers, secrets};
+use super::{
+    Config, IngestConfig, IngestToken, MetricsConfig, chains, probes, providers, secrets,
+    status_pages,
+};
 
 /// Most tokens: one for each team or service that reports.
 const TOKENS_MAX: usize = 1_000;
@@ -18,8 +21,8 @@ const BODY_MAX: usize = 1 << 30;
 /// Most targets: at some 200 series each, two million series are more than a scrape can carry.
 const TARGETS_MAX: usize = 10_000;
 
-const KEYS: [&str; 7] =
-    ["thresholds", "providers", "probes", "chains", "ingest", "metrics", "fleet"];
+const KEYS: [&str; 8] =
+    ["thresholds", "providers", "probes", "chains", "ingest", "metrics", "status_pages", "fleet"];
 
 /// Reads the document. What it gives is good only if no problem was noted.
 pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
@@ -45,6 +48,13 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
     }
     if let Some(field) = section.get("metrics") {
         config.metrics = metrics(&field, problems);
+    }
+    if let Some(field) = section.get("status_pages") {
+        config.status_pages = status_pages::status_pages(&field, problems);
+        if config.providers.values().all(|provider| provider.status_page.is_none()) {
+            let notice = "status_pages finds nothing to read: no provider has a status_page";
+            config.notices.push(notice.to_owned());
+        }
     }
     if let Some(field) = section.get("fleet") {
         fleet(&field, problems);

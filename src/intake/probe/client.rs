@@ -64,7 +64,7 @@ pub fn client() -> Result<reqwest::Client, ClientError> {
 }
 
 /// TLS with the provider named explicitly, so that nothing depends on a process-wide default.
-fn tls() -> Result<rustls::ClientConfig, ClientError> {
+pub(in crate::intake) fn tls() -> Result<rustls::ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = || {
         rustls::ClientConfig::builder_with_provider(provider.clone())

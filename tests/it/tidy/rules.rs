@@ -26,7 +26,7 @@ enum Where {
 /// Words that belong to one place. A place is a module (`src/http` is `src/http.rs` and
 /// everything below `src/http/`).
 const FENCES: &[(&str, Where)] = &[
-    ("reqwest", Where::Only(&["src/intake/probe", "src/cli/client"])),
+    ("reqwest", Where::Only(&["src/intake/probe", "src/intake/status_page", "src/cli/client"])),
     ("axum", Where::Only(&["src/http", "src/simulator"])),
     ("prometheus", Where::Only(&["src/answers/metrics", "src/ground/self_stats"])),
     ("tokio_cron_scheduler", Where::Only(&["src/intake/schedule"])),
