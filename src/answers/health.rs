@@ -5,6 +5,7 @@
 //! numbers at three significant digits, so that a quiet system answers 304.
 
 mod document;
+mod status_page;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -104,9 +105,10 @@ impl Part {
 fn health(snapshot: &Snapshot, targets: &[TargetView], parts: &[Part]) -> Document {
     let full = HealthDocument::new(snapshot, targets, parts.iter().map(|part| &*part.json));
     let bytes = serde_json::to_vec(&full).expect("plain structs serialise").into();
-    // A provider's state follows from its targets'.
+    // A provider's state follows from its targets'; what its page says does not.
     let hashes: Vec<u64> = parts.iter().map(|part| part.hash).collect();
-    Document { bytes, etag: etag(hash(&hashes)) }
+    let pages = status_page::documents(snapshot, targets, Precision::Fingerprint);
+    Document { bytes, etag: etag(hash(&(hashes, pages))) }
 }
 
 fn hash(document: &impl Serialize) -> u64 {

@@ -34,6 +34,7 @@ mod sections;
 
 pub use cron::{CronExpression, CronProblem};
 pub use problem::{Problem, Problems};
+pub use status_pages::StatusPagesConfig;
 
 /// Largest configuration file in bytes: 500 targets need some 100 KiB.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -179,13 +180,6 @@ pub struct IngestToken {
 pub struct MetricsConfig {
     /// Whether `/metrics` has the hour-of-day counters, 96 series for each target.
     pub hour_of_day: bool,
-}
-
-/// How status pages are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StatusPagesConfig {
-    /// From one reading of a page to the next, a minute or more.
-    pub every: Duration,
 }
 
 impl Config {
@@ -372,12 +366,6 @@ impl Default for ProbesConfig {
 impl Default for IngestConfig {
     fn default() -> Self {
         Self { tokens: Vec::new(), max_body: 8 << 20, max_decoded: 64 << 20, max_targets: 500 }
-    }
-}
-
-impl Default for StatusPagesConfig {
-    fn default() -> Self {
-        Self { every: status_pages::EVERY_DEFAULT }
     }
 }
 

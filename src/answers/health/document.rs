@@ -12,6 +12,7 @@ use crate::domain::time::{Timestamp, millis_of};
 use crate::store::snapshot::{LatencyView, SignalView, Snapshot, TargetView, Windows};
 
 use super::STALE_AFTER_S;
+use super::status_page::{self, StatusPageDocument};
 
 /// How a document is written: for readers, or for its `ETag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ struct ProviderDocument<'a> {
     state: &'static str,
     targets: usize,
     overloaded_targets: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_page: Option<StatusPageDocument<'a>>,
 }
 
 /// One target.
@@ -137,16 +140,17 @@ impl Serialize for Count {
 impl<'a> HealthDocument<'a> {
     /// The envelope around targets that are serialised already.
     pub(super) fn new(
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         targets: &'a [TargetView],
         documents: impl Iterator<Item = &'a RawValue>,
     ) -> Self {
         let by_provider = targets.chunk_by(|a, b| a.target.provider == b.target.provider);
+        let pages = status_page::documents(snapshot, targets, Precision::Full);
         Self {
             version: env!("CARGO_PKG_VERSION"),
             generated_at: snapshot.at.to_string(),
             stale_after_s: STALE_AFTER_S,
-            providers: by_provider.map(ProviderDocument::new).collect(),
+            providers: by_provider.zip(pages).map(ProviderDocument::new).collect(),
             targets: documents.collect(),
         }
     }
@@ -154,13 +158,14 @@ impl<'a> HealthDocument<'a> {
 
 impl<'a> ProviderDocument<'a> {
     /// A provider is as bad as its worst target; `model="other"` never drives a state.
-    fn new(targets: &'a [TargetView]) -> Self {
+    fn new((targets, page): (&'a [TargetView], Option<StatusPageDocument<'a>>)) -> Self {
         let states = || targets.iter().filter(|v| !v.target.is_other()).map(|view| view.state);
         Self {
             provider: targets[0].target.provider.as_str(),
             state: states().max().unwrap_or(TargetState::Unknown).as_str(),
             targets: targets.len(),
             overloaded_targets: states().filter(|s| *s == TargetState::Overloaded).count(),
+            status_page: page,
         }
     }
 }
@@ -245,7 +250,8 @@ impl LatencyDocument {
     }
 }
 
-fn stamp(at: Timestamp, precision: Precision) -> Option<String> {
+/// A time of ours, which moves on by itself; the page's own times are substance.
+pub(super) fn stamp(at: Timestamp, precision: Precision) -> Option<String> {
     match precision {
         Precision::Full => Some(at.to_string()),
         Precision::Fingerprint => None,

@@ -18,6 +18,7 @@ use prometheus::proto::MetricFamily;
 
 use crate::domain::outcome::{Attempt, Class, Signal, Source};
 use crate::domain::state::{SignalState, TargetState};
+use crate::domain::status_page::Indicator;
 use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::store::snapshot::{Code, Counters, ProbeView, Snapshot, TargetView};
 
@@ -81,6 +82,7 @@ impl Collector for Scrape {
         self.signals(&mut families);
         self.probes(&mut families);
         self.quotas(&mut families);
+        self.status_pages(&mut families);
         self.whole(&mut families);
         families
     }
@@ -241,6 +243,22 @@ impl Scrape {
             }
         }
         families.extend([limits, remaining].map(Family::finish));
+    }
+
+    fn status_pages(&self, families: &mut Vec<MetricFamily>) {
+        let mut indicators = Family::new(&names::STATUS_PAGE_INDICATOR);
+        let mut last_success = Family::new(&names::STATUS_PAGE_LAST_SUCCESS);
+        for (provider, page) in &self.snapshot.status_pages {
+            let provider = provider.as_str();
+            let said = page.reading.as_ref().map_or(Indicator::Unknown, |r| r.indicator);
+            for indicator in Indicator::ALL {
+                indicators.flag(&[provider, indicator.as_str()], indicator == said);
+            }
+            if let Some(at) = page.as_of {
+                last_success.value(&[provider], seconds(at));
+            }
+        }
+        families.extend([indicators, last_success].map(Family::finish));
     }
 
     fn whole(&self, families: &mut Vec<MetricFamily>) {

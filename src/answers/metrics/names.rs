@@ -195,6 +195,22 @@ pub const QUOTA_REMAINING: Metric = metric(
     "What remains of the limit by the latest headers; absent when those are older than an hour.",
 );
 
+/// What a status page says.
+pub const STATUS_PAGE_INDICATOR: Metric = metric(
+    "brownout_status_page_indicator",
+    Kind::Gauge,
+    &["provider", "indicator"],
+    "1 for what the provider's own status page says, 0 for the rest; unknown once it is unreadable.",
+);
+
+/// When a status page was last read.
+pub const STATUS_PAGE_LAST_SUCCESS: Metric = metric(
+    "brownout_status_page_last_success_timestamp_seconds",
+    Kind::Gauge,
+    &["provider"],
+    "When the status page was last read, in seconds since 1970; absent before the first time.",
+);
+
 /// Series left out to keep the number of series bounded.
 pub const SERIES_DROPPED: Metric = metric(
     "brownout_series_dropped_total",
@@ -228,7 +244,7 @@ pub const SNAPSHOT_TIMESTAMP: Metric = metric(
 );
 
 /// The rows that are written from the snapshot.
-pub const FROM_SNAPSHOT: [Metric; 26] = [
+pub const FROM_SNAPSHOT: [Metric; 28] = [
     REQUESTS,
     REQUEST_ERRORS,
     HTTP_RESPONSES,
@@ -251,6 +267,8 @@ pub const FROM_SNAPSHOT: [Metric; 26] = [
     PROBE_MISCONFIGURED,
     QUOTA_LIMIT,
     QUOTA_REMAINING,
+    STATUS_PAGE_INDICATOR,
+    STATUS_PAGE_LAST_SUCCESS,
     SERIES_DROPPED,
     EGRESS_FAILING,
     CLOCK_STEPS,

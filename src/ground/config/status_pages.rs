@@ -8,17 +8,29 @@ use std::time::Duration;
 use crate::domain::target::Provider;
 
 use super::super::catalog;
-use super::StatusPagesConfig;
 use super::problem::Problems;
 use super::providers::is_loopback;
 use super::reader::Field;
 
 /// How often a page is read unless said otherwise, and at most.
-pub(super) const EVERY_DEFAULT: Duration = Duration::from_secs(60);
+const EVERY_DEFAULT: Duration = Duration::from_secs(60);
 /// Longest interval: a page that is looked at less often corroborates nothing.
 const EVERY_MAX: Duration = Duration::from_secs(3_600);
 /// Longest URL in bytes.
 const URL_BYTES_MAX: usize = 256;
+
+/// How status pages are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusPagesConfig {
+    /// From one reading of a page to the next, a minute or more.
+    pub every: Duration,
+}
+
+impl Default for StatusPagesConfig {
+    fn default() -> Self {
+        Self { every: EVERY_DEFAULT }
+    }
+}
 
 /// Reads the section.
 pub(super) fn status_pages(field: &Field<'_>, problems: &mut Problems) -> StatusPagesConfig {

@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 use brownout::answers::metrics::{Exporter, Format, Options};
 use brownout::domain::outcome::{Attempt, Class, Signal, Source};
 use brownout::domain::state::{Reason, SignalState, TargetState};
+use brownout::domain::status_page::{Indicator, PageReading};
 use brownout::domain::target::Target;
 use brownout::domain::time::Timestamp;
 use brownout::ground::self_stats::SelfStats;
 use brownout::store::snapshot::{
-    Code, Counters, LatencyView, ProbeView, QuotaKey, QuotaView, SignalView, Snapshot, TargetView,
-    Windows,
+    Code, Counters, LatencyView, ProbeView, QuotaKey, QuotaView, SignalView, Snapshot,
+    StatusPageView, TargetView, Windows,
 };
 
 /// The time of all samples: 2026-04-24T14:03:11Z.
@@ -151,8 +152,16 @@ pub(super) fn small() -> Snapshot {
         kind: "requests",
     };
     let quota = QuotaView { limit: Some(4_000.0), remaining: Some(3_999.0), at: NOW };
+    let page = StatusPageView {
+        url: "https://status.example.com".to_owned(),
+        reading: Some(Arc::new(PageReading::new(Indicator::None, "Operational", Vec::new()))),
+        as_of: Some(NOW.minus(Duration::from_secs(30))),
+        failing: false,
+    };
+    let provider = browning.target.provider.clone();
     Snapshot {
         at: NOW,
+        status_pages: [(provider, page)].into(),
         targets: vec![browning, quiet],
         quotas: [(key, quota)].into(),
         clock_steps_back: 1,
