@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::domain::outcome::Signal;
+use crate::domain::status_page::{Indicator, agreement};
 use crate::store::snapshot::{Snapshot, TargetView};
 
 /// Targets shown; the health document has all of them.
@@ -45,6 +46,7 @@ pub fn landing(snapshot: &Snapshot) -> String {
         }
         html.push_str("</table>");
     }
+    status_pages(&mut html, snapshot);
     html.push_str(LINKS);
     html
 }
@@ -69,6 +71,26 @@ fn row(html: &mut String, view: &TargetView) {
         tally.rate_limited,
         tally.unavailable,
     );
+}
+
+/// What the providers' own pages say, beside what was measured.
+fn status_pages(html: &mut String, snapshot: &Snapshot) {
+    for (provider, page) in &snapshot.status_pages {
+        let reading = page.reading.as_deref();
+        let own = snapshot.provider(provider).iter().filter(|view| !view.target.is_other());
+        let indicator = reading.map_or(Indicator::Unknown, |reading| reading.indicator);
+        let note = agreement(reading, own.map(|view| view.state)).note;
+        let _ = write!(
+            html,
+            "<p>Status page of {}: <a href=\"{}\">{}</a> {}{}{}</p>",
+            escape(provider.as_str()),
+            escape(&page.url),
+            indicator.as_str(),
+            escape(reading.map_or("", |reading| &reading.description)),
+            if note.is_some() { "; " } else { "" },
+            note.unwrap_or_default(),
+        );
+    }
 }
 
 /// Names come from clients.

@@ -33,7 +33,21 @@ pub struct Args {
 #[derive(Deserialize)]
 struct Health {
     generated_at: String,
+    providers: Vec<Provider>,
     targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Provider {
+    provider: String,
+    status_page: Option<StatusPage>,
+}
+
+#[derive(Deserialize)]
+struct StatusPage {
+    indicator: String,
+    description: String,
+    note: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -176,7 +190,20 @@ fn table(health: &Health, hours: &Hours, colours: bool) -> String {
             spark.map_or("", String::as_str),
         );
     }
+    status_pages(&mut text, health);
     text
+}
+
+/// What the providers' own pages say; nothing where none is configured.
+fn status_pages(text: &mut String, health: &Health) {
+    for Provider { provider, status_page } in &health.providers {
+        let Some(StatusPage { indicator, description, note }) = status_page else { continue };
+        let _ = write!(text, "status page of {provider}: {indicator} {description}");
+        let _ = match note {
+            Some(note) => writeln!(text, "; {note}"),
+            None => writeln!(text),
+        };
+    }
 }
 
 /// One character an hour, oldest first; a dot where nothing was seen.

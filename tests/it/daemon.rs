@@ -1,6 +1,7 @@
 //! Starts the real daemon, in this process, on a port of its own.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use brownout::app::{Daemon, Settings};
@@ -10,6 +11,8 @@ use brownout::ground::self_stats::SelfStats;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::temp::TempFile;
 
 /// How long a condition may take to come true before a test gives up: far more than it needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,10 +61,21 @@ pub(crate) struct Answer {
 /// Starts a daemon with this configuration (YAML; empty for none).
 pub(crate) async fn start(yaml: &str) -> Running {
     let config = Config::parse(yaml, "test.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    run(config, None).await
+}
+
+/// Starts a daemon with a configuration file, which it reads again when asked to.
+pub(crate) async fn start_from(file: &TempFile) -> Running {
+    let path = PathBuf::from(file.path());
+    let config = Config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+    run(config, Some(path)).await
+}
+
+async fn run(config: Config, config_file: Option<PathBuf>) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = Settings {
         config,
-        config_file: None,
+        config_file,
         probes: Vec::new(),
         clock: Clock::System,
         stats: SelfStats::new(),

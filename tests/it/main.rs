@@ -15,5 +15,6 @@ mod prometheus;
 mod scrape;
 mod sdk;
 mod simulator;
+mod status_page;
 mod temp;
 mod tidy;
