@@ -82,14 +82,18 @@ fn status_pages(html: &mut String, snapshot: &Snapshot) {
         let note = agreement(reading, own.map(|view| view.state)).note;
         let _ = write!(
             html,
-            "<p>Status page of {}: <a href=\"{}\">{}</a> {}{}{}</p>",
+            "<p>Status page of {}: <a href=\"{}\">{}</a>",
             escape(provider.as_str()),
             escape(&page.url),
             indicator.as_str(),
-            escape(reading.map_or("", |reading| &reading.description)),
-            if note.is_some() { "; " } else { "" },
-            note.unwrap_or_default(),
         );
+        if let Some(reading) = reading.filter(|reading| !reading.description.is_empty()) {
+            let _ = write!(html, " ({})", escape(&reading.description));
+        }
+        if let Some(note) = note {
+            let _ = write!(html, ", {note}");
+        }
+        html.push_str("</p>");
     }
 }
 

@@ -198,11 +198,14 @@ fn table(health: &Health, hours: &Hours, colours: bool) -> String {
 fn status_pages(text: &mut String, health: &Health) {
     for Provider { provider, status_page } in &health.providers {
         let Some(StatusPage { indicator, description, note }) = status_page else { continue };
-        let _ = write!(text, "status page of {provider}: {indicator} {description}");
-        let _ = match note {
-            Some(note) => writeln!(text, "; {note}"),
-            None => writeln!(text),
-        };
+        let _ = write!(text, "status page of {provider}: {indicator}");
+        if !description.is_empty() {
+            let _ = write!(text, " ({description})");
+        }
+        if let Some(note) = note {
+            let _ = write!(text, ", {note}");
+        }
+        text.push('\n');
     }
 }
 

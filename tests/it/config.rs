@@ -113,6 +113,10 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(provider("bedrock").base_url, "");
     let corp = provider("corp");
     assert_eq!((corp.base_url.as_str(), corp.keyless), ("http://gpu-7.corp.example:8000/v1", true));
+    assert_eq!(anthropic.status_page.as_deref(), Some("https://status.claude.com"));
+    assert_eq!(corp.status_page.as_deref(), Some("https://status.corp.example"));
+    assert_eq!(provider("bedrock").status_page, None, "none is read unasked");
+    assert_eq!(config.status_pages.every, Duration::from_secs(120));
     let cron = CronExpression::parse("*/5 8-20 * * Mon-Fri").unwrap();
     assert_eq!(config.probes.schedule, Some(Schedule::Cron(cron)));
     assert_eq!(config.probes.when_clients_report, WhenClientsReport::Always);

@@ -200,7 +200,7 @@ pub const STATUS_PAGE_INDICATOR: Metric = metric(
     "brownout_status_page_indicator",
     Kind::Gauge,
     &["provider", "indicator"],
-    "1 for what the provider's own status page says, 0 for the rest; unknown once it is unreadable.",
+    "1 for what the provider's status page says, 0 for the rest; unknown once it is unreadable.",
 );
 
 /// When a status page was last read.

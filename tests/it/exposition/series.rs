@@ -153,6 +153,23 @@ fn a_rate_limit_is_forgotten_after_an_hour() {
 }
 
 #[test]
+fn a_status_page_that_was_not_read_is_unknown_and_never_green() {
+    let mut snapshot = small();
+    for page in snapshot.status_pages.values_mut() {
+        (page.reading, page.as_of) = (None, None);
+    }
+    let samples = read(&Bench::new(snapshot).text());
+    let of = |indicator: &str| {
+        let labels = format!("provider=\"anthropic\",indicator=\"{indicator}\"");
+        samples[&format!("brownout_status_page_indicator{{{labels}}}")]
+    };
+    let said = ["none", "minor", "major", "critical", "maintenance", "unknown"].map(of);
+    assert_eq!(said, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    let read = "brownout_status_page_last_success_timestamp_seconds";
+    assert!(!samples.keys().any(|series| series.starts_with(read)), "never read, so no time");
+}
+
+#[test]
 fn an_overflow_target_counts_and_stays_unknown() {
     let samples = read(&Bench::new(rich()).text());
     let other = "provider=\"zeta\",model=\"other\"";
