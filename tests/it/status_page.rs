@@ -10,6 +10,7 @@ use std::time::Duration;
 use brownout::domain::status_page::{Indicator, PageReading, Progress};
 use brownout::domain::time::Timestamp;
 use brownout::intake::status_page::{Page, client, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -184,7 +185,8 @@ async fn a_page_is_read_once_an_interval_and_not_sooner() {
         })
     };
     let (url, http, token) = (fake.url.clone(), client().unwrap(), stop.clone());
-    let looping = tokio::spawn(watch(url, http, intervals, listener, token));
+    let mut looping = JoinSet::new();
+    looping.spawn(watch(url, http, intervals, listener, token));
     tokio::time::sleep(60 * MINUTE).await;
     let seen = told.lock().unwrap().clone();
     // An interval is up to a tenth longer than configured, and never shorter.
@@ -208,5 +210,5 @@ async fn a_page_is_read_once_an_interval_and_not_sooner() {
     }
     assert!(told.lock().unwrap().last().unwrap().0.elapsed() <= MINUTE * 11 / 10);
     stop.cancel();
-    looping.await.unwrap();
+    looping.join_next().await.unwrap().expect("it ends when it is told to");
 }
