@@ -1,8 +1,8 @@
 //! OpenAI chat completions, and the many providers that speak them.
 //!
 //! The request differs a little by provider, because each refuses what it does not know: that is
-//! data in `ground::catalog`. What else a model needs goes into the configured overrides. Facts from
-//! the providers' API references (platform.openai.com/docs/api-reference/chat,
+//! data in `ground::catalog`. What else a model needs goes into the configured overrides. Facts
+//! from the providers' API references (platform.openai.com/docs/api-reference/chat,
 //! api-docs.deepseek.com, platform.kimi.ai/docs, openrouter.ai/docs).
 
 use serde_json::{Value, json};
