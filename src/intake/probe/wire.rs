@@ -4,6 +4,7 @@
 //! here: `domain::classify` does that, from the raw text. What differs between providers and
 //! models of one dialect is data in `ground::catalog`.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::cost::Usage;
@@ -11,9 +12,18 @@ use crate::ground::catalog::Dialect;
 
 mod anthropic;
 mod openai_chat;
+mod openai_responses;
+mod gemini;
+mod azure;
+mod vertex;
 
 /// The whole prompt: one token that needs no thought.
 const PROMPT: &str = ".";
+
+/// What a model's name may not hold if it is to be one segment of a path. `@` before a version may
+/// stand there as it is.
+const NOT_IN_SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 /// One API.
 pub(super) trait Wire: Sync {
@@ -57,11 +67,11 @@ pub(super) fn wire(dialect: Dialect) -> Option<&'static dyn Wire> {
     match dialect {
         Dialect::Anthropic => Some(&anthropic::Messages),
         Dialect::OpenAiChat => Some(&openai_chat::ChatCompletions),
-        Dialect::OpenAiResponses
-        | Dialect::Gemini
-        | Dialect::Azure
-        | Dialect::VertexAnthropic
-        | Dialect::Bedrock => None,
+        Dialect::OpenAiResponses => Some(&openai_responses::Responses),
+        Dialect::Gemini => Some(&gemini::GenerateContent),
+        Dialect::Azure => Some(&azure::Deployments),
+        Dialect::VertexAnthropic => Some(&vertex::RawPredict),
+        Dialect::Bedrock => None,
     }
 }
 
@@ -156,6 +166,16 @@ pub(super) fn whole(wire: &dyn Wire, body: &[u8], progress: &mut Progress) -> An
 /// Whether a field holds a text with something in it.
 fn is_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+/// An error is an object, or a text with something in it; many servers send `"error": null`.
+fn is_error(value: &Value) -> bool {
+    value.is_object() || is_text(value)
+}
+
+/// A name as one segment of a path.
+fn segment(name: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(name, NOT_IN_SEGMENT)
 }
 
 /// Appends `path` (without a leading slash) to a base URL with or without a trailing slash.

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, PROMPT, Place, Progress, Wire, is_text, join};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join};
 
 /// What a model that cannot be told not to think needs: below this, some answer 400 instead of
 /// stopping at the limit.
@@ -96,11 +96,6 @@ fn read_usage(usage: &Value, progress: &mut Progress) {
     if let Some(tokens) = usage["completion_tokens"].as_u64() {
         progress.usage.output_tokens = Some(tokens);
     }
-}
-
-/// An error is an object, or a text with something in it; many servers send `"error": null`.
-fn is_error(value: &Value) -> bool {
-    value.is_object() || is_text(value)
 }
 
 #[cfg(test)]
