@@ -3,17 +3,23 @@
 //! It saves configuration, and it makes reports of different clients agree: one client says
 //! `gcp.gemini`, another `google`, a third only the host. What a provider answers is not here but
 //! in `domain::classify`. The catalogue is a convenience, never a limit: any of it can be
-//! overridden, and a provider it does not know is configured with a dialect and a URL.
+//! overridden, and a provider it does not know is configured with a URL.
 //!
 //! Sources: the providers' own API references; the provider names of OpenTelemetry's semantic
 //! conventions (`gen_ai.provider.name`), of LiteLLM and of the Vercel AI SDK; prices from the
 //! price file of LiteLLM 1.109.1 (MIT).
 
 mod request;
+mod caveats;
+mod prices;
 mod providers;
 
+pub use prices::Prices;
 pub use providers::PROVIDERS;
 pub use request::{Auth, BodyRule, body_patches, fits};
+
+/// What a base URL looks like, of a provider that is one among many.
+const BASE_URL_EXAMPLE: &str = "https://llm.example.com/v1";
 
 /// How a provider speaks: the shape of requests, streams and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,13 +67,15 @@ pub struct Known {
     pub body: &'static [BodyRule],
     /// Where it lives; `None` where that differs from user to user.
     pub base_url: Option<&'static str>,
+    /// What its base URL looks like, where it has none for everybody.
+    pub base_url_example: &'static str,
     /// The environment variable in which its own tools expect the key; `None` if it needs none,
     /// or more than one.
     pub key_env: Option<&'static str>,
     /// Host names it answers at, as for [`host_matches`].
     pub hosts: &'static [&'static str],
-    /// Prices of models, by the name the provider gives them.
-    pub prices: &'static [(&'static str, Price)],
+    /// Prices of models; no model is in two of the tables.
+    pub prices: &'static [Prices],
     /// Whether it is one's own server, which bills nobody.
     pub is_free: bool,
     /// Its public status page, where that answers in Statuspage's shape.
@@ -103,6 +111,11 @@ impl Dialect {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
     }
+}
+
+/// What the base URL of the provider of this name looks like.
+pub fn base_url_example(name: &str) -> &'static str {
+    provider(name).map_or(BASE_URL_EXAMPLE, |known| known.base_url_example)
 }
 
 /// The provider of exactly this name; synonyms do not count.
@@ -144,9 +157,10 @@ pub fn host_matches(pattern: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::domain::model_name;
     use crate::domain::target::Provider;
 
     #[test]
@@ -227,21 +241,60 @@ mod tests {
         }
     }
 
+    /// Those of a provider by canonical name, as a configuration has them.
+    fn prices(provider_name: &str) -> BTreeMap<String, Price> {
+        let mut found = BTreeMap::new();
+        for (name, price) in provider(provider_name).unwrap().prices.iter().copied().flatten() {
+            let name = model_name::canonical(name);
+            assert!(found.insert(name.clone(), *price).is_none(), "{provider_name}: {name} twice");
+        }
+        found
+    }
+
+    #[test]
+    fn a_model_of_a_provider_has_one_price_that_is_one() {
+        for known in PROVIDERS {
+            for (name, price) in prices(known.name) {
+                let usd = [price.input_usd_per_mtok, price.output_usd_per_mtok];
+                // Above is a price for a single token, or a slip of the decimal point.
+                assert!(usd.iter().all(|usd| (0.01..=500.0).contains(usd)), "{name} {usd:?}");
+            }
+        }
+    }
+
     #[test]
     fn the_prices_give_the_costs_of_one_probe_that_were_measured() {
         // Ten tokens in; one out, sixteen for OpenAI.
         for (provider_name, model, output, usd) in [
             ("anthropic", "claude-opus-4-7", 1.0, 7.5e-5),
+            ("anthropic", "claude-sonnet-4-6", 1.0, 4.5e-5),
             ("anthropic", "claude-haiku-4-5", 1.0, 1.5e-5),
+            ("anthropic", "claude-haiku-5-5", 1.0, 1.5e-6),
             ("openai", "gpt-5-nano", 16.0, 6.9e-6),
+            ("openai", "gpt-6-luna", 16.0, 9e-6),
             ("openai", "gpt-5.5", 16.0, 5.3e-4),
+            ("azure", "gpt-5.5", 16.0, 5.3e-4),
+            ("deepseek", "deepseek-v4-flash", 1.0, 4.2e-6),
             ("deepseek", "deepseek-v4-pro", 1.0, 1.7e-5),
+            ("moonshot", "kimi-k2.6", 1.0, 1.4e-5),
+            ("moonshot", "kimi-k3", 1.0, 4.5e-5),
+            ("gemini", "gemini-2.5-flash-lite", 1.0, 1.4e-6),
             ("mistral", "mistral-small", 1.0, 2.1e-6),
+            ("groq", "gpt-oss-20b", 1.0, 1.1e-6),
+            ("vertex", "claude-opus-4-7", 1.0, 7.5e-5),
+            ("bedrock", "claude-opus-4-7", 1.0, 7.5e-5),
         ] {
-            let prices = provider(provider_name).unwrap().prices;
-            let (_, price) = prices.iter().find(|(name, _)| *name == model).unwrap();
+            let price = prices(provider_name)[model];
             let cost = (10.0 * price.input_usd_per_mtok + output * price.output_usd_per_mtok) / 1e6;
-            assert!((cost / usd - 1.0).abs() < 0.02, "{model}: {cost} {usd}");
+            assert!((cost / usd - 1.0).abs() < 0.05, "{model}: {cost} {usd}");
+        }
+    }
+
+    #[test]
+    fn where_a_provider_lives_is_known_or_shown() {
+        for known in PROVIDERS {
+            let shown = known.base_url.unwrap_or(known.base_url_example);
+            assert!(shown.parse::<http::Uri>().unwrap().host().is_some(), "{}", known.name);
         }
     }
 

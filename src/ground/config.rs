@@ -330,7 +330,7 @@ impl ProviderConfig {
         let price = |(name, price): &(&str, Price)| {
             Some((crate::domain::model_name::model(name).ok()?, *price))
         };
-        provider.prices = known.prices.iter().filter_map(price).collect();
+        provider.prices = known.prices.iter().copied().flatten().filter_map(price).collect();
         provider.price_of_others = known.is_free.then_some(Price::FREE);
         provider
     }

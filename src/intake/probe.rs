@@ -119,8 +119,7 @@ impl ProbeSpec {
             wire_model,
             api_version: request.api_version.as_deref(),
         });
-        let known: Vec<_> =
-            catalog::body_patches(target.provider.as_str(), dialect, wire_model).collect();
+        let known = catalog::body_patches(&target, dialect, wire_model);
         let own = request.model_body.get(&target.model);
         let patches = known.iter().chain([&request.body]).chain(own);
         let body = wire::body(wire, wire_model, patches);

@@ -8,10 +8,11 @@ use std::time::Duration;
 use brownout::domain::bounds::Thresholds;
 use brownout::domain::outcome::Signal;
 use brownout::domain::target::{Model, Provider, Target};
-use brownout::ground::catalog::{Dialect, PROVIDERS, Price};
+use brownout::ground::catalog::{Auth, Dialect, PROVIDERS, Price};
 use brownout::ground::config::{Config, CronExpression, Schedule, WhenClientsReport};
 use brownout::ground::names::Names;
 use brownout::ground::secret::SecretSource;
+use brownout::intake::probe::ProbeSpec;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -117,6 +118,15 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(corp.status_page.as_deref(), Some("https://status.corp.example"));
     assert_eq!(provider("bedrock").status_page, None, "none is read unasked");
     assert_eq!(config.status_pages.every, Duration::from_secs(120));
+    let azure = provider("azure");
+    assert_eq!(azure.request.api_version.as_deref(), Some("2025-04-01-preview"));
+    assert_eq!((azure.auth(), anthropic.auth()), (Auth::Bearer, Auth::XApiKey));
+    assert_eq!(azure.wire_names[&Model::new("gpt-5.5").unwrap()], "prod-chat");
+    assert_eq!(azure.request.headers["x-team"], "search", "names of headers have no case");
+    assert_eq!(azure.request.body["user"], "probe");
+    assert_eq!(azure.request.model_body[&Model::new("gpt-4o").unwrap()]["max_tokens"], 4);
+    let haiku_99 = anthropic.price(&Model::new("claude-haiku-99").unwrap()).unwrap();
+    assert!((haiku_99.output_usd_per_mtok - 150.0).abs() < 1e-12, "the price of all others");
     let cron = CronExpression::parse("*/5 8-20 * * Mon-Fri").unwrap();
     assert_eq!(config.probes.schedule, Some(Schedule::Cron(cron)));
     assert_eq!(config.probes.when_clients_report, WhenClientsReport::Always);
@@ -130,6 +140,17 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((config.ingest.max_decoded, config.ingest.max_targets), (16 << 20, 50));
     assert!(Config::default().metrics.hour_of_day && !config.metrics.hour_of_day);
     assert_eq!(config.notices, ["chains are checked, and not acted on in this version"]);
+}
+
+#[test]
+fn a_new_compatible_provider_takes_four_lines_and_no_code() {
+    let config = good("four_lines.yaml");
+    let target = Target::parse("acme/acme-large").unwrap();
+    let acme = &config.providers[&target.provider];
+    assert_eq!(acme.dialect, Dialect::OpenAiChat);
+    let spec = ProbeSpec::new(target, acme, &config.probes, None).unwrap();
+    assert_eq!(spec.url, "https://llm.acme.example/v1/chat/completions");
+    assert_eq!((spec.wire_model.as_str(), spec.auth), ("acme-large", Auth::Bearer));
 }
 
 #[test]
@@ -176,7 +197,8 @@ fn a_probe_can_be_asked_for_without_a_file() {
         ("mycorp/x", "--probe: unknown provider \"mycorp\", configure it under providers"),
         (
             "azure/x",
-            "--probe: where \"azure\" lives is not known, configure providers.azure.base_url",
+            "--probe: where \"azure\" lives is not known, configure providers.azure.base_url, \
+             such as https://RESOURCE.openai.azure.com/openai/v1",
         ),
     ] {
         let before = config.clone();

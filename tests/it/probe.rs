@@ -1,8 +1,10 @@
 //! Probes against providers that answer every way a provider can, byte by byte.
 
 mod command;
+mod dialects;
 mod fake;
 mod loops;
+mod requests;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The table of known providers: data only.
 
-use super::{BodyRule, Dialect, Known, Price};
+use super::{BASE_URL_EXAMPLE, Dialect, Known, caveats, prices};
 
 /// What every entry is made from, so that an entry says only what is particular to it.
 const BASE: Known = Known {
@@ -9,25 +9,13 @@ const BASE: Known = Known {
     dialect: Dialect::OpenAiChat,
     body: &[],
     base_url: None,
+    base_url_example: BASE_URL_EXAMPLE,
     key_env: None,
     hosts: &[],
     prices: &[],
     is_free: false,
     status_page: None,
 };
-
-/// A caveat of a provider's chat completions.
-const fn chat(models: &'static [&'static str], patch: &'static str) -> BodyRule {
-    BodyRule { dialect: Dialect::OpenAiChat, models, patch }
-}
-
-/// Every model.
-const ALL: &[&str] = &["*"];
-
-/// US dollars for a million tokens in and out.
-const fn usd(input: f64, output: f64) -> Price {
-    Price { input_usd_per_mtok: input, output_usd_per_mtok: output }
-}
 
 /// Every provider known without configuration: vendors, clouds, aggregators, own servers.
 pub const PROVIDERS: &[Known] = &[
@@ -38,12 +26,7 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.anthropic.com"),
         key_env: Some("ANTHROPIC_API_KEY"),
         hosts: &["api.anthropic.com"],
-        prices: &[
-            ("claude-opus-4-7", usd(5.0, 25.0)),
-            ("claude-sonnet-4-6", usd(3.0, 15.0)),
-            ("claude-haiku-4-5", usd(1.0, 5.0)),
-            ("claude-haiku-5-5", usd(0.1, 0.5)),
-        ],
+        prices: &[prices::CLAUDE],
         status_page: Some("https://status.claude.com"),
         ..BASE
     },
@@ -53,26 +36,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.openai.com/v1"),
         key_env: Some("OPENAI_API_KEY"),
         hosts: &["api.openai.com", "*.api.openai.com"],
-        prices: &[
-            ("gpt-5.5", usd(5.0, 30.0)),
-            ("gpt-5-nano", usd(0.05, 0.4)),
-            ("gpt-6-luna", usd(0.1, 0.5)),
-        ],
-        // Reasoning models refuse `max_tokens` and answer 400 to a budget below 16; `default`
-        // keeps probes off priority capacity. The first GPT-5 models know `minimal` as the least
-        // effort, later ones `none`; the variants that only reason hard take no field at all.
-        body: &[
-            chat(
-                ALL,
-                r#"{"max_tokens": null, "max_completion_tokens": 16, "service_tier": "default"}"#,
-            ),
-            chat(
-                &["gpt-5*", "gpt-6*", "gpt-7*", "gpt-8*", "gpt-9*"],
-                r#"{"reasoning_effort": "none"}"#,
-            ),
-            chat(&["gpt-5", "gpt-5-*"], r#"{"reasoning_effort": "minimal"}"#),
-            chat(&["*-pro*", "*-codex*", "*-chat*"], r#"{"reasoning_effort": null}"#),
-        ],
+        body: caveats::OPENAI,
+        prices: &[prices::GPT],
         status_page: Some("https://status.openai.com"),
         ..BASE
     },
@@ -89,6 +54,7 @@ pub const PROVIDERS: &[Known] = &[
             "azure_text",
         ],
         dialect: Dialect::Azure,
+        base_url_example: "https://RESOURCE.openai.azure.com/openai/v1",
         key_env: Some("AZURE_OPENAI_API_KEY"),
         hosts: &[
             "*.openai.azure.com",
@@ -96,6 +62,8 @@ pub const PROVIDERS: &[Known] = &[
             "*.services.ai.azure.com",
             "*.inference.ai.azure.com",
         ],
+        body: caveats::AZURE,
+        prices: &[prices::GPT],
         ..BASE
     },
     Known {
@@ -113,7 +81,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://generativelanguage.googleapis.com"),
         key_env: Some("GEMINI_API_KEY"),
         hosts: &["generativelanguage.googleapis.com"],
-        prices: &[("gemini-2.5-flash-lite", usd(0.1, 0.4))],
+        body: caveats::GEMINI,
+        prices: &[prices::GEMINI],
         ..BASE
     },
     Known {
@@ -129,7 +98,13 @@ pub const PROVIDERS: &[Known] = &[
             "vertex_ai_beta",
         ],
         dialect: Dialect::VertexAnthropic,
+        base_url_example: concat!(
+            "https://REGION-aiplatform.googleapis.com",
+            "/v1/projects/PROJECT/locations/REGION"
+        ),
         hosts: &["aiplatform.googleapis.com", "*-aiplatform.googleapis.com"],
+        body: caveats::GEMINI,
+        prices: &[prices::CLAUDE, prices::GEMINI],
         ..BASE
     },
     Known {
@@ -143,12 +118,14 @@ pub const PROVIDERS: &[Known] = &[
             "aws",
         ],
         dialect: Dialect::Bedrock,
+        base_url_example: "https://bedrock-runtime.REGION.amazonaws.com",
         key_env: Some("AWS_BEARER_TOKEN_BEDROCK"),
         hosts: &[
             "bedrock-runtime.*.amazonaws.com",
             "bedrock-runtime-fips.*.amazonaws.com",
             "bedrock-runtime.*.amazonaws.com.cn",
         ],
+        prices: &[prices::CLAUDE, prices::NOVA],
         ..BASE
     },
     Known {
@@ -157,8 +134,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.deepseek.com"),
         key_env: Some("DEEPSEEK_API_KEY"),
         hosts: &["api.deepseek.com"],
-        prices: &[("deepseek-v4-flash", usd(0.3, 1.2)), ("deepseek-v4-pro", usd(1.32, 3.96))],
-        body: &[chat(ALL, r#"{"thinking": {"type": "disabled"}}"#)],
+        body: caveats::DEEPSEEK,
+        prices: &[prices::DEEPSEEK],
         status_page: Some("https://status.deepseek.com"),
         ..BASE
     },
@@ -168,12 +145,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.moonshot.ai/v1"),
         key_env: Some("MOONSHOT_API_KEY"),
         hosts: &["api.moonshot.ai", "api.moonshot.cn"],
-        prices: &[("kimi-k2.6", usd(0.95, 4.0)), ("kimi-k3", usd(3.0, 15.0))],
-        // The code models think always and answer 400 when told not to.
-        body: &[
-            chat(ALL, r#"{"thinking": {"type": "disabled"}}"#),
-            chat(&["*-code*"], r#"{"thinking": null}"#),
-        ],
+        body: caveats::MOONSHOT,
+        prices: &[prices::KIMI],
         ..BASE
     },
     Known {
@@ -182,6 +155,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.x.ai/v1"),
         key_env: Some("XAI_API_KEY"),
         hosts: &["api.x.ai", "*.api.x.ai"],
+        body: caveats::XAI,
+        prices: &[prices::GROK],
         ..BASE
     },
     Known {
@@ -189,7 +164,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.groq.com/openai/v1"),
         key_env: Some("GROQ_API_KEY"),
         hosts: &["api.groq.com"],
-        prices: &[("openai/gpt-oss-20b", usd(0.075, 0.3))],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::GROQ],
         status_page: Some("https://groqstatus.com"),
         ..BASE
     },
@@ -199,9 +175,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.mistral.ai/v1"),
         key_env: Some("MISTRAL_API_KEY"),
         hosts: &["api.mistral.ai"],
-        prices: &[("mistral-small", usd(0.15, 0.6))],
-        // It sends usage unasked and refuses fields it does not know.
-        body: &[chat(ALL, r#"{"stream_options": null}"#)],
+        body: caveats::MISTRAL,
+        prices: &[prices::MISTRAL],
         ..BASE
     },
     Known {
@@ -210,6 +185,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.together.xyz/v1"),
         key_env: Some("TOGETHER_API_KEY"),
         hosts: &["api.together.xyz", "api.together.ai"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::TOGETHER],
         ..BASE
     },
     Known {
@@ -218,6 +195,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.fireworks.ai/inference/v1"),
         key_env: Some("FIREWORKS_API_KEY"),
         hosts: &["api.fireworks.ai"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::FIREWORKS],
         ..BASE
     },
     Known {
@@ -226,6 +205,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.z.ai/api/paas/v4"),
         key_env: Some("ZAI_API_KEY"),
         hosts: &["api.z.ai", "open.bigmodel.cn"],
+        body: caveats::ZAI,
+        prices: &[prices::GLM],
         ..BASE
     },
     Known {
@@ -238,6 +219,8 @@ pub const PROVIDERS: &[Known] = &[
             "dashscope.aliyuncs.com",
             "dashscope-us.aliyuncs.com",
         ],
+        body: caveats::DASHSCOPE,
+        prices: &[prices::DASHSCOPE],
         ..BASE
     },
     Known {
@@ -246,6 +229,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.cerebras.ai/v1"),
         key_env: Some("CEREBRAS_API_KEY"),
         hosts: &["api.cerebras.ai"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::CEREBRAS],
         ..BASE
     },
     Known {
@@ -254,6 +239,7 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.cohere.ai/compatibility/v1"),
         key_env: Some("COHERE_API_KEY"),
         hosts: &["api.cohere.ai", "api.cohere.com"],
+        prices: &[prices::COMMAND],
         status_page: Some("https://status.cohere.com"),
         ..BASE
     },
@@ -272,10 +258,14 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://openrouter.ai/api/v1"),
         key_env: Some("OPENROUTER_API_KEY"),
         hosts: &["openrouter.ai"],
-        // Without the pin one would measure its failover, which is another series.
-        body: &[
-            chat(ALL, r#"{"max_tokens": 16}"#),
-            chat(&["*/*"], r#"{"provider": {"order": ["{vendor}"], "allow_fallbacks": false}}"#),
+        body: caveats::OPENROUTER,
+        prices: &[
+            prices::CLAUDE,
+            prices::GPT,
+            prices::GEMINI,
+            prices::DEEPSEEK,
+            prices::KIMI,
+            prices::GROK,
         ],
         ..BASE
     },
@@ -292,6 +282,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.deepinfra.com/v1/openai"),
         key_env: Some("DEEPINFRA_API_KEY"),
         hosts: &["api.deepinfra.com"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::DEEPINFRA],
         ..BASE
     },
     Known {
@@ -300,6 +292,7 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://integrate.api.nvidia.com/v1"),
         key_env: Some("NVIDIA_API_KEY"),
         hosts: &["integrate.api.nvidia.com"],
+        body: caveats::OPEN_MODELS,
         ..BASE
     },
     Known {
@@ -307,6 +300,8 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.sambanova.ai/v1"),
         key_env: Some("SAMBANOVA_API_KEY"),
         hosts: &["api.sambanova.ai"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::SAMBANOVA],
         ..BASE
     },
     Known {
@@ -315,16 +310,37 @@ pub const PROVIDERS: &[Known] = &[
         base_url: Some("https://api.inference.wandb.ai/v1"),
         key_env: Some("WANDB_API_KEY"),
         hosts: &["api.inference.wandb.ai"],
+        body: caveats::OPEN_MODELS,
+        prices: &[prices::COREWEAVE],
         ..BASE
     },
-    Known { name: "vllm", synonyms: &["hosted_vllm"], is_free: true, ..BASE },
-    Known { name: "sglang", is_free: true, ..BASE },
-    Known { name: "tgi", is_free: true, ..BASE },
-    Known { name: "ollama", synonyms: &["ollama_chat"], is_free: true, ..BASE },
-    Known { name: "llamacpp", synonyms: &["llama.cpp", "llama_cpp"], is_free: true, ..BASE },
+    Known {
+        name: "vllm",
+        synonyms: &["hosted_vllm"],
+        base_url_example: "http://127.0.0.1:8000/v1",
+        is_free: true,
+        ..BASE
+    },
+    Known { name: "sglang", base_url_example: "http://127.0.0.1:30000/v1", is_free: true, ..BASE },
+    Known { name: "tgi", base_url_example: "http://127.0.0.1:3000/v1", is_free: true, ..BASE },
+    Known {
+        name: "ollama",
+        synonyms: &["ollama_chat"],
+        base_url_example: "http://127.0.0.1:11434/v1",
+        is_free: true,
+        ..BASE
+    },
+    Known {
+        name: "llamacpp",
+        synonyms: &["llama.cpp", "llama_cpp"],
+        base_url_example: "http://127.0.0.1:8080/v1",
+        is_free: true,
+        ..BASE
+    },
     Known {
         name: "litellm",
         synonyms: &["litellm_proxy"],
+        base_url_example: "http://127.0.0.1:4000/v1",
         key_env: Some("LITELLM_API_KEY"),
         ..BASE
     },

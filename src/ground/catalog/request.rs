@@ -4,6 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::{Dialect, provider};
+use crate::domain::model_name;
+use crate::domain::target::Target;
 
 /// How the key is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +58,7 @@ impl Dialect {
 pub struct BodyRule {
     /// In which dialect.
     pub dialect: Dialect,
-    /// For models whose name on the wire fits one of these, as for [`fits`].
+    /// For models of which a name fits one of these, as for [`fits`].
     pub models: &'static [&'static str],
     /// A JSON merge patch (RFC 7396) of the body: a value replaces a field, `null` removes it.
     /// `{vendor}` stands for what is before the slash of the model's name.
@@ -78,22 +80,32 @@ pub fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// The patches that the catalogue knows for a probe of this model, in the order to apply them.
+///
+/// A rule means the name that a model is counted under, or any other spelling of it. What is sent
+/// may be none: the name of a deployment says nothing, and may look like another model's. Only a
+/// pattern with a slash means what is sent, whatever it is.
 pub fn body_patches(
-    provider_name: &str,
+    target: &Target,
     dialect: Dialect,
     wire_model: &str,
-) -> impl Iterator<Item = Map<String, Value>> {
+) -> Vec<Map<String, Value>> {
+    let model = target.model.as_str();
+    let is_spelling = model_name::canonical(wire_model) == model;
     let vendor = wire_model.split_once('/').map_or("", |(vendor, _)| vendor);
     // It goes into a JSON text; what is no plain name is nobody's name.
     let is_plain = vendor.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let rules = provider(provider_name).map_or(&[][..], |known| known.body);
+    let rules = provider(target.provider.as_str()).map_or(&[][..], |known| known.body);
+    let fits_one = |pattern: &str| {
+        let means_wire = is_spelling || pattern.contains('/');
+        fits(pattern, model) || (means_wire && fits(pattern, wire_model))
+    };
     rules
         .iter()
-        .filter(move |rule| {
-            rule.dialect == dialect && rule.models.iter().any(|pattern| fits(pattern, wire_model))
-        })
-        .filter(move |rule| is_plain || !rule.patch.contains("{vendor}"))
-        .filter_map(move |rule| serde_json::from_str(&rule.patch.replace("{vendor}", vendor)).ok())
+        .filter(|rule| rule.dialect == dialect)
+        .filter(|rule| rule.models.iter().any(|pattern| fits_one(pattern)))
+        .filter(|rule| is_plain || !rule.patch.contains("{vendor}"))
+        .filter_map(|rule| serde_json::from_str(&rule.patch.replace("{vendor}", vendor)).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,19 +149,32 @@ mod tests {
 
     #[test]
     fn caveats_are_found_by_provider_dialect_and_model() {
-        use Dialect::{OpenAiChat, OpenAiResponses};
-        for (provider, dialect, model, expected) in [
-            ("openai", OpenAiChat, "gpt-5-nano", r#""reasoning_effort":"minimal""#),
-            ("openai", OpenAiChat, "gpt-5.5", r#""reasoning_effort":"none""#),
-            ("openai", OpenAiChat, "gpt-4o", r#""service_tier":"default""#),
-            ("openrouter", OpenAiChat, "z-ai/glm-5", r#""order":["z-ai"]"#),
+        use Dialect::{Azure, Gemini, OpenAiChat, OpenAiResponses};
+        for (target, dialect, wire_model, expected) in [
+            ("openai/gpt-5-nano", OpenAiChat, "gpt-5-nano", r#""reasoning_effort":"minimal""#),
+            ("openai/gpt-5.5", OpenAiChat, "gpt-5.5-2026-04-23", r#""reasoning_effort":"none""#),
+            ("openai/gpt-5.5-pro", OpenAiChat, "gpt-5.5-pro", r#""reasoning_effort":null"#),
+            ("openai/o3", OpenAiChat, "o3", r#""reasoning_effort":"low""#),
+            ("openai/gpt-4o", OpenAiChat, "gpt-4o", r#""service_tier":"default""#),
+            ("openai/gpt-5.5", OpenAiResponses, "gpt-5.5", r#""reasoning":{"effort":"none"}"#),
+            ("azure/gpt-5.5", Azure, "prod-chat", r#"{"reasoning_effort":"none"}]"#),
+            ("gemini/gemini-2.5-pro", Gemini, "gemini-2.5-pro", r#""thinkingBudget":128"#),
+            ("gemini/gemini-flash", Gemini, "gemini-flash-latest", r#""thinkingLevel":"low""#),
+            ("openrouter/glm-5", OpenAiChat, "z-ai/glm-5", r#""order":["z-ai"]"#),
+            ("moonshot/kimi-k3", OpenAiChat, "kimi-k3", r#""thinking":null"#),
+            ("dashscope/qwq-plus", OpenAiChat, "qwq-plus", "[]"),
+            ("azure/gpt-4o", Azure, "gpt-4o", "[]"),
         ] {
-            let patches: Vec<_> = body_patches(provider, dialect, model).collect();
+            let target = Target::parse(target).unwrap();
+            let patches = body_patches(&target, dialect, wire_model);
             let text = serde_json::to_string(&patches).unwrap();
-            assert!(text.contains(expected), "{model}: {text}");
+            assert!(text.contains(expected), "{target} {wire_model}: {text}");
         }
-        assert_eq!(body_patches("openrouter", OpenAiChat, "a\"b/c").count(), 1);
-        assert_eq!(body_patches("openrouter", OpenAiResponses, "a/c").count(), 0);
-        assert_eq!(body_patches("nobody", OpenAiChat, "m").count(), 0);
+        let count = |target: &str, dialect, wire_model: &str| {
+            body_patches(&Target::parse(target).unwrap(), dialect, wire_model).len()
+        };
+        assert_eq!(count("openrouter/c", OpenAiChat, "a\"b/c"), 1);
+        assert_eq!(count("openrouter/c", OpenAiResponses, "a/c"), 0);
+        assert_eq!(count("nobody/m", OpenAiChat, "m"), 0);
     }
 }

@@ -147,8 +147,11 @@ pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
     let provider = provider.or_else(|| known.map(ProviderConfig::known));
     let Some(mut provider) = provider.filter(|provider| !provider.base_url.is_empty()) else {
         let name = &target.provider;
-        let message =
-            format!("where \"{name}\" lives is not known, configure providers.{name}.base_url");
+        let example = catalog::base_url_example(name.as_str());
+        let message = format!(
+            "where \"{name}\" lives is not known, configure providers.{name}.base_url, such as \
+             {example}"
+        );
         return Err(wrong(message));
     };
     if !provider.may_be_probed() {

@@ -89,20 +89,8 @@ fn provider(name: &Provider, field: &Field<'_>, problems: &mut Problems) -> Prov
     let Some(section) = field.section(&KEYS, problems) else { return provider };
     let names: Vec<(&str, Dialect)> =
         Dialect::ALL.into_iter().map(|dialect| (dialect.as_str(), dialect)).collect();
-    match section.get("dialect") {
-        Some(field) => {
-            provider.dialect =
-                field.choice("dialect", &names, problems).unwrap_or(provider.dialect);
-        }
-        None if known.is_none() => {
-            let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-            let message = format!(
-                "\"{name}\" is not in the catalogue, so give its dialect, one of {}",
-                all.join(", ")
-            );
-            field.wrong(problems, message);
-        }
-        None => {}
+    if let Some(field) = section.get("dialect") {
+        provider.dialect = field.choice("dialect", &names, problems).unwrap_or(provider.dialect);
     }
     api_key(&section, &mut provider, problems);
     provider.request = requests::request(&section, &provider, problems);
@@ -147,8 +135,19 @@ fn base_url(
     problems: &mut Problems,
 ) {
     let Some(field) = section.get("base_url") else {
-        if provider.base_url.is_empty() && provider.may_be_probed() {
-            let message = format!("where \"{name}\" lives is not known, so give its base_url");
+        let example = catalog::base_url_example(name.as_str());
+        let is_known = catalog::provider(name.as_str()).is_some();
+        // How it speaks is enough to read its reports; that it is there, is not.
+        if !is_known && section.get("dialect").is_none() {
+            let message = format!(
+                "\"{name}\" is not in the catalogue, so give its base_url, such as {example}, \
+                 and its dialect, if that is not openai"
+            );
+            section.field().wrong(problems, message);
+        } else if provider.base_url.is_empty() && provider.may_be_probed() {
+            let message = format!(
+                "where \"{name}\" lives is not known, so give its base_url, such as {example}"
+            );
             section.field().wrong(problems, message);
         }
         return;

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::model_name;
+use crate::domain::target::Provider;
 
 /// Where chat completions live, given the base URL of [`spec`].
 const CHAT: &str = "https://api.example.com/v1/chat/completions";
 
 fn configured(provider: &str, dialect: Dialect, wire_model: &str) -> (Target, ProviderConfig) {
-    let target = Target::parse(&format!("{provider}/m")).unwrap();
+    let model = model_name::model(wire_model).unwrap();
+    let target = Target::new(Provider::new(provider).unwrap(), model);
     let mut config = ProviderConfig::new(dialect, "https://api.example.com/v1");
     config.wire_names.insert(target.model.clone(), wire_model.to_owned());
     let price = Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 };

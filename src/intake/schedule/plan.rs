@@ -118,7 +118,7 @@ providers:
     api_key: {env: BROWNOUT_TEST_NO_SUCH_VARIABLE}
     models: [claude-haiku-4-5]
   gemini:
-    api_key: {env: PATH}
+    api_key: {command: [printf, 'a\\nb']}
     models: [gemini-2.5-flash-lite]
 probes: {every: 30s, jitter: 10%, timeout: 9s}
 ";
@@ -137,7 +137,8 @@ probes: {every: 30s, jitter: 10%, timeout: 9s}
             refused,
             [
                 "anthropic/claude-haiku-4-5: the API key cannot be read",
-                "gemini/gemini-2.5-flash-lite: probes do not speak the dialect gemini yet",
+                "gemini/gemini-2.5-flash-lite: api_key holds a character that no HTTP header may \
+                 carry, check its source",
             ]
         );
     }
