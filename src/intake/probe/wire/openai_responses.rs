@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, PROMPT, Place, Progress, Wire, is_error, join};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join};
 
 /// The API as OpenAI made it.
 pub(super) struct Responses;
@@ -62,9 +62,10 @@ impl Wire for Responses {
 
     fn answer(&self, document: &Value, progress: &mut Progress) -> Answer {
         let status = document["status"].as_str().unwrap_or_default();
-        if document["object"] != "response"
-            && !(document["output"].is_array() && !status.is_empty())
-        {
+        // Gateways drop `object`, and then the output tells.
+        let is_response = document["object"] == "response"
+            || (is_text(&document["status"]) && document["output"].is_array());
+        if !is_response {
             return Answer::Foreign;
         }
         read_usage(&document["usage"], progress);
