@@ -137,8 +137,14 @@ pub(super) const DASHSCOPE: &[BodyRule] = &[
     chat(&["*thinking*", "*instruct*", "*-coder*"], r#"{"enable_thinking": null}"#),
 ];
 
-/// Without the pin one would measure its failover, which is another series.
+/// Without the pin one would measure its failover, which is another series. Some vendors are not
+/// called the same as upstreams, and a name that is none answers 404. An open model of a vendor
+/// that serves nobody needs an upstream of one's own choice.
 pub(super) const OPENROUTER: &[BodyRule] = &[
     chat(ALL, SIXTEEN),
     chat(&["*/*"], r#"{"provider": {"order": ["{vendor}"], "allow_fallbacks": false}}"#),
+    chat(&["google/*"], r#"{"provider": {"order": ["google-ai-studio"]}}"#),
+    chat(&["x-ai/*"], r#"{"provider": {"order": ["xai"]}}"#),
+    chat(&["mistralai/*"], r#"{"provider": {"order": ["mistral"]}}"#),
+    chat(&["qwen/*"], r#"{"provider": {"order": ["alibaba"]}}"#),
 ];

@@ -259,6 +259,7 @@ pub const PROVIDERS: &[Known] = &[
         key_env: Some("OPENROUTER_API_KEY"),
         hosts: &["openrouter.ai"],
         body: caveats::OPENROUTER,
+        // It is pinned to the vendors themselves and passes their prices on.
         prices: &[
             prices::CLAUDE,
             prices::GPT,
@@ -266,6 +267,8 @@ pub const PROVIDERS: &[Known] = &[
             prices::DEEPSEEK,
             prices::KIMI,
             prices::GROK,
+            prices::MISTRAL,
+            prices::GLM,
         ],
         ..BASE
     },

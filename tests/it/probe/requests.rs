@@ -30,7 +30,7 @@ fn models(provider: &str) -> &'static [&'static str] {
         "fireworks" => &["accounts/fireworks/models/gpt-oss-20b"],
         "cerebras" => &["gpt-oss-120b"],
         "perplexity" => &["sonar", "sonar-reasoning-pro"],
-        "openrouter" => &["anthropic/claude-opus-4.7"],
+        "openrouter" => &["anthropic/claude-opus-4.7", "google/gemini-2.5-flash"],
         _ => &["a-model"],
     }
 }
