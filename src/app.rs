@@ -10,7 +10,6 @@ mod status_pages;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -239,7 +238,7 @@ async fn keep_configured(
     mut reloads: mpsc::Receiver<ReloadRequest>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let first = shutdown.run_until_cancelled(prepare(parts.config.load_full())).await;
+    let first = shutdown.run_until_cancelled(prepare(&parts)).await;
     let Some(first) = first else { return Ok(()) };
     let mut probing = Probing::start(&parts, first?, None, &shutdown);
     loop {
@@ -277,8 +276,9 @@ async fn keep_configured(
 }
 
 /// Reads the keys of a configuration where blocking is allowed.
-async fn prepare(config: Arc<Config>) -> anyhow::Result<Prepared> {
-    tokio::task::spawn_blocking(move || Prepared::read(&config)).await?
+async fn prepare(parts: &Parts) -> anyhow::Result<Prepared> {
+    let (config, clock) = (parts.config.load_full(), parts.clock.clone());
+    tokio::task::spawn_blocking(move || Prepared::read(&config, &clock)).await?
 }
 
 /// Reads the configuration and its keys again where blocking is allowed. Nothing changes yet.
@@ -286,7 +286,7 @@ async fn load(parts: &Parts) -> anyhow::Result<(Loaded, Prepared)> {
     let parts = parts.clone();
     let load = move || {
         let loaded = parts.load()?;
-        let prepared = Prepared::read(&loaded.config)?;
+        let prepared = Prepared::read(&loaded.config, &parts.clock)?;
         Ok((loaded, prepared))
     };
     tokio::task::spawn_blocking(load).await?

@@ -19,7 +19,7 @@ use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
 use crate::http::{Context, Publish, ReloadRequest};
 use crate::intake::report::Reports;
-use crate::intake::schedule::Budget;
+use crate::intake::schedule::{Budget, Standings};
 use crate::store::snapshot::Snapshot;
 use crate::store::{Options, Store};
 
@@ -33,6 +33,8 @@ pub(super) struct Parts {
     pub(super) stats: SelfStats,
     /// The day's money for probes, whatever is reloaded.
     pub(super) budget: Arc<Budget>,
+    /// How the probed targets stand, whatever is reloaded.
+    pub(super) standings: Arc<Standings>,
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) ready: Arc<AtomicBool>,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
@@ -81,6 +83,7 @@ impl Parts {
             access: Arc::new(ArcSwap::from_pointee(access)),
             budget: Arc::new(Budget::new(config.probes.budget_usd_per_day)),
             config: Arc::new(ArcSwap::from_pointee(config)),
+            standings: Arc::default(),
             ready: Arc::default(),
             adopted: Arc::default(),
             publishing: Arc::default(),
@@ -111,10 +114,11 @@ impl Parts {
         }
     }
 
-    /// One second of the daemon: detectors, then publication.
+    /// One second of the daemon: detectors, then publication, then those who wait for a change.
     pub(super) fn tick(&self) {
         self.store.tick(self.clock.now());
         self.publish();
+        self.standings.update(&self.snapshot.load());
     }
 
     /// Makes every answer anew from the book as it stands.

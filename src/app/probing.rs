@@ -1,8 +1,10 @@
 //! The probes of the configuration in force: started together, stopped together on a reload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
 use crate::ground::config::{Config, ProbesConfig, WhenClientsReport};
 use crate::intake::probe::{self, Client, ProbeSpec};
-use crate::intake::schedule::{self, Deps, Plan, ProbeEvent, Refusal, Timetable};
+use crate::intake::schedule::{self, Deps, Plan, ProbeEvent, Refusal, Ring, Timetable};
 use crate::store::{Arrival, Store};
 
 use super::parts::Parts;
@@ -20,6 +22,10 @@ use super::parts::Parts;
 /// Client outcomes of the last five minutes from which on a probe would add nothing: one probe a
 /// minute brings five.
 const CLIENTS_SUFFICE: u64 = 30;
+
+/// The same of the last minute while a target is troubled: one probe in 5 s brings twelve. Older
+/// reports do not count, for clients that fail over fall silent.
+const CLIENTS_SUFFICE_IN_TROUBLE: u64 = 12;
 
 /// `reduce` lets every fifth probe through: enough to notice that the clients' view is not ours.
 const REDUCED_TO_EVERY: u32 = 5;
@@ -35,11 +41,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Reads the keys from files and commands. Call it where blocking is allowed.
-    pub(super) fn read(config: &Config) -> anyhow::Result<Self> {
-        let timetable = Timetable::new(&config.probes).context("probes.cron")?;
+    pub(super) fn read(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        let timetable = Timetable::new(&config.probes, clock.now());
         let client = probe::client().context("cannot build the probes' HTTP client")?;
         let Plan { specs, refused } = schedule::plan(config);
-        let course = Course { probes: config.probes.clone(), specs };
+        let rings = timetable.as_ref().and_then(Timetable::rings);
+        let course = Course { probes: config.probes.clone(), specs, rings };
         Ok(Self { course, refused, timetable, client })
     }
 }
@@ -49,6 +56,8 @@ impl Prepared {
 pub(super) struct Course {
     probes: ProbesConfig,
     specs: Vec<ProbeSpec>,
+    /// The cron bell, if there is one.
+    rings: Option<watch::Receiver<Ring>>,
 }
 
 impl Course {
@@ -57,6 +66,12 @@ impl Course {
         let same_times =
             self.probes.schedule == probes.schedule && self.probes.jitter == probes.jitter;
         same_times && self.specs.contains(spec)
+    }
+
+    /// Where the cron bell stopped, if `probes` has the same one.
+    fn ring(&self, probes: &ProbesConfig) -> Option<Ring> {
+        let rings = self.rings.as_ref().filter(|_| self.probes.schedule == probes.schedule)?;
+        Some(*rings.borrow())
     }
 }
 
@@ -70,8 +85,9 @@ pub(super) struct Probing {
 
 impl Probing {
     /// Starts a loop for every probed target. One that is the same as `before` keeps its next
-    /// moment, so that reloads cannot make probes more frequent; a misconfigured one is tried
-    /// soon, as its repair may be why there was a reload.
+    /// moment, so that reloads cannot make probes more frequent, and answers the cron fire that
+    /// its predecessor heard and did not come to answer; a misconfigured one is tried soon, as
+    /// its repair may be why there was a reload.
     pub(super) fn start(
         parts: &Parts,
         prepared: Prepared,
@@ -86,18 +102,33 @@ impl Probing {
             tracing::warn!(%target, "not probed: {why}");
             parts.store.note_probe(&target, |view| view.misconfigured = Some(why));
         }
+        parts.standings.keep_only(course.specs.iter().map(|spec| &spec.target));
         let Some(timetable) = timetable else { return Self { tasks, stop, course } };
+        let ring = before.and_then(|before| before.ring(&course.probes));
+        if let Some(ring) = ring {
+            timetable.go_on_from(ring);
+        }
         let deps = deps(parts, &course.probes, client);
         let now = parts.clock.now();
         let known = parts.store.snapshot(now);
         for spec in &course.specs {
             let mut bell = timetable.bell();
+            let goes_on = before.is_some_and(|before| before.runs(spec, &course.probes));
             let view = known.target(&spec.target).and_then(|view| view.probe.as_ref());
             if let Some(view) = view.filter(|view| view.misconfigured.is_none())
                 && let Some(next_run) = view.next_run.filter(|next_run| *next_run > now)
-                && before.is_some_and(|before| before.runs(spec, &course.probes))
+                && goes_on
             {
                 bell = bell.resumed_at(next_run, now);
+            }
+            if let Some(fired) = ring.and_then(|ring| ring.fired) {
+                let standing = parts.standings.of(&spec.target);
+                if !goes_on {
+                    // A new one begins with the next fire.
+                    standing.note_answered(fired);
+                } else if standing.answered() < Some(fired) {
+                    bell.owe(now);
+                }
             }
             parts.store.note_probe(&spec.target, |view| view.misconfigured = None);
             let run = schedule::run(spec.clone(), bell, deps.clone(), stop.clone());
@@ -142,23 +173,45 @@ fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps {
     let (store, clock) = (parts.store.clone(), parts.clock.clone());
     let listener = Arc::new(move |event| note(&store, &clock, event));
     let mut deps = Deps::new(client, parts.clock.clone(), Arc::clone(&parts.budget), listener);
-    let parts = parts.clone();
-    // How far apart probes are let through while clients report; `None` lets none through.
-    let apart = match probes.when_clients_report {
+    deps.standings = Arc::clone(&parts.standings);
+    deps.adaptive = probes.adaptive;
+    let reduced_to = match probes.when_clients_report {
         WhenClientsReport::Always => return deps,
-        WhenClientsReport::Reduce => Some(probes.interval() * REDUCED_TO_EVERY),
+        WhenClientsReport::Reduce => Some(REDUCED_TO_EVERY),
         WhenClientsReport::Skip => None,
     };
+    let usual = Sufficient { clients: CLIENTS_SUFFICE, every: probes.interval() };
+    let parts = parts.clone();
+    let adaptive = probes.adaptive;
     deps.clients_report = Arc::new(move |target| {
+        let is_troubled = parts.standings.of(target).is_troubled();
         parts.snapshot.load().target(target).is_some_and(|view| {
-            let reported = view.recent_by_source[Source::Client.index()] >= CLIENTS_SUFFICE;
+            let (sufficient, reported) = match adaptive.filter(|_| is_troubled) {
+                Some(adaptive) => {
+                    let clients = CLIENTS_SUFFICE_IN_TROUBLE;
+                    let every = adaptive.every.min(usual.every);
+                    (Sufficient { clients, every }, view.last_minute_by_source)
+                }
+                None => (usual, view.recent_by_source),
+            };
             let last_run = view.probe.as_ref().and_then(|probe| probe.last_run);
             let now = parts.clock.now();
-            let due = |apart| last_run.is_none_or(|last_run| now.since(last_run) >= apart);
-            reported && !apart.is_some_and(due)
+            let is_due = |every: u32| {
+                let apart = sufficient.every * every;
+                last_run.is_none_or(|last_run| now.since(last_run) >= apart)
+            };
+            let enough = reported[Source::Client.index()] >= sufficient.clients;
+            enough && !reduced_to.is_some_and(is_due)
         })
     });
     deps
+}
+
+/// From how many reports on probes add nothing, and how far apart the probes would be.
+#[derive(Clone, Copy, Debug)]
+struct Sufficient {
+    clients: u64,
+    every: Duration,
 }
 
 /// Writes what happened to a probe into the book. The loop has logged it; here the book's lock is

@@ -6,7 +6,9 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::*;
+use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::time::Timestamp;
+use crate::store::Arrival;
 use crate::store::snapshot::ProbeView;
 
 /// A configuration whose probes are refused by the loopback: quick, free of charge.
@@ -71,6 +73,28 @@ impl Stage {
     fn probe(&self) -> Option<ProbeView> {
         let snapshot = self.parts.store.snapshot(self.parts.clock.now());
         snapshot.target(&Target::parse("local/m").unwrap()).and_then(|view| view.probe.clone())
+    }
+
+    /// The same with the app's tick each second, and `count` reports of a class in it.
+    async fn pass_with(&self, span: Duration, class: Class, count: u64) {
+        let target = Target::parse("local/m").unwrap();
+        for _ in 0..span.as_secs() {
+            let now = self.parts.clock.now();
+            for _ in 0..count {
+                let outcome = Outcome::new(target.clone(), Source::Client, now, class);
+                self.parts.store.record(&[outcome], Arrival::Live, now);
+            }
+            self.pass(Duration::from_secs(1)).await;
+            self.parts.tick();
+        }
+    }
+
+    /// How many probes there were.
+    fn probes(&self) -> u64 {
+        let snapshot = self.parts.store.snapshot(self.parts.clock.now());
+        let view = snapshot.target(&Target::parse("local/m").unwrap()).unwrap();
+        let counters = &view.counters.by_source[Source::Probe.index()];
+        counters.by_class.as_flattened().iter().sum()
     }
 
     fn last_run(&self) -> Option<Timestamp> {
@@ -173,4 +197,57 @@ async fn a_shutdown_does_not_wait_for_a_key() {
     assert_eq!(view.probe, Some(ProbeView::default()));
     // Lets the command end, and the runtime with it.
     std::fs::remove_file(&lock).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_fail_over_leave_a_target_to_faster_probes() {
+    let minute = Duration::from_secs(60);
+    let yaml = YAML.replace("always", "skip").replace("0.01", "1");
+    let stage = Stage::new("trouble", &yaml);
+    stage.pass_with(Duration::from_secs(1), Class::Ok, 30).await;
+    stage.pass_with(10 * minute, Class::Ok, 1).await;
+    assert_eq!(stage.probes(), 0, "clients report enough");
+    let skipped = |stage: &Stage| stage.probe().unwrap().skipped.get("clients_report").copied();
+    let before = skipped(&stage).unwrap();
+    stage.pass_with(minute / 2, Class::Overloaded, 1).await;
+    assert_eq!(stage.probes(), 0, "they still do");
+    assert!(skipped(&stage) > Some(before + 2), "the loop is awake: {:?}", stage.probe());
+    // They fail over. Their reports of the last five minutes would do, those of a minute do not.
+    stage.pass_with(minute, Class::Ok, 0).await;
+    let first = stage.probes();
+    assert!(first > 0, "{:?}", stage.probe());
+    stage.pass_with(minute, Class::Ok, 0).await;
+    let second = stage.probes();
+    assert!((9..=15).contains(&(second - first)), "{first}, {second}");
+    // A reload does not put it to sleep.
+    stage.reload(&format!("{yaml}thresholds: {{rate_limit: {{healthy: 0.9%}}}}\n")).await.unwrap();
+    stage.pass_with(minute, Class::Ok, 0).await;
+    assert!((9..=15).contains(&(stage.probes() - second)), "{second}, {}", stage.probes());
+    // Switched off, the hour counts again.
+    stage.reload(&yaml.replace("1h", "1h, adaptive: off")).await.unwrap();
+    let before = stage.probes();
+    stage.pass_with(5 * minute, Class::Ok, 0).await;
+    assert!(stage.probes() <= before + 1, "{before}, {}", stage.probes());
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_neither_lose_nor_repeat_a_cron_fire() {
+    let yaml = YAML.replace("every: 1h", "cron: \"*/5 * * * *\"");
+    let stage = Stage::new("cron", &yaml);
+    // The clock begins 100 s after a fire.
+    stage.pass(Duration::from_secs(190)).await;
+    assert_eq!(stage.probes(), 0);
+    for fire in 1..=2 {
+        // A reload every second, before the fire and until its last moment is past.
+        for _ in 0..40 {
+            stage.reload(&yaml).await.unwrap();
+            stage.pass(Duration::from_secs(1)).await;
+        }
+        assert_eq!(stage.probes(), fire);
+        stage.pass(Duration::from_secs(260)).await;
+        assert_eq!(stage.probes(), fire, "{:?}", stage.probe());
+    }
+    assert_eq!(stage.probe().unwrap().skipped.get("missed"), None);
+    stage.end().await;
 }

@@ -33,6 +33,7 @@ mod status_pages;
 mod sections;
 
 pub use cron::{CronExpression, CronProblem};
+pub use probes::Adaptive;
 pub use problem::{Problem, Problems};
 pub use status_pages::StatusPagesConfig;
 
@@ -128,6 +129,8 @@ pub struct ProbesConfig {
     pub budget_usd_per_day: Option<f64>,
     /// What to do while clients supply the evidence.
     pub when_clients_report: WhenClientsReport,
+    /// Whether, and how, a target that is not healthy is probed more often.
+    pub adaptive: Option<Adaptive>,
     /// Probe these targets; empty means every configured model of a provider with a key.
     pub only: Vec<Target>,
 }
@@ -358,6 +361,7 @@ impl Default for ProbesConfig {
             ttft_timeout: Duration::from_secs(20),
             budget_usd_per_day: None,
             when_clients_report: WhenClientsReport::Skip,
+            adaptive: Some(Adaptive::default()),
             only: Vec::new(),
         }
     }

@@ -204,6 +204,10 @@ impl Counts {
         self.recent_by_source.sum(now)
     }
 
+    pub(super) fn last_minute_by_source(&self, now: Timestamp) -> [u64; Source::COUNT] {
+        self.recent_by_source.sum_of_last(6, now)
+    }
+
     pub(super) fn latency(&self, now: Timestamp) -> LatencyView {
         self.latency.view(now)
     }

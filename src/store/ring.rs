@@ -42,10 +42,15 @@ impl<const SLOTS: usize, const N: usize> Ring<SLOTS, N> {
 
     /// The sums over the window that ends at `now`.
     pub(super) fn sum(&self, now: Timestamp) -> [u64; N] {
+        self.sum_of_last(SLOTS as u32, now)
+    }
+
+    /// The sums over the last `slots` of the window that ends at `now`, the running one included.
+    pub(super) fn sum_of_last(&self, slots: u32, now: Timestamp) -> [u64; N] {
         let newest = self.number_of(now);
         let mut sums = [0_u64; N];
         for slot in &self.slots {
-            if slot.number <= newest && newest - slot.number < SLOTS as u32 {
+            if slot.number <= newest && newest - slot.number < slots {
                 for (sum, count) in sums.iter_mut().zip(slot.counts) {
                     *sum += u64::from(count);
                 }
@@ -83,6 +88,8 @@ mod tests {
         assert!(!add(&mut ring, 5, 35), "its slot was taken over");
         assert!(add(&mut ring, 19, 35), "late, but still inside");
         assert_eq!(ring.sum(at(35)), [3]);
+        assert_eq!((ring.sum_of_last(2, at(35)), ring.sum_of_last(1, at(39))), ([1], [1]));
+        assert_eq!(ring.sum_of_last(1, at(40)), [0]);
         assert_eq!(ring.sum(at(1_000)), [0]);
     }
 

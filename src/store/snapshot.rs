@@ -62,6 +62,8 @@ pub struct TargetView {
     pub windows: Windows,
     /// Attempts of the last five minutes by source, in the order of [`Source::ALL`].
     pub recent_by_source: [u64; Source::COUNT],
+    /// The same of the last minute.
+    pub last_minute_by_source: [u64; Source::COUNT],
     /// Quantiles of the last minutes.
     pub latency: LatencyView,
     /// When the latest outcome ended.

@@ -9,7 +9,7 @@ use brownout::domain::bounds::Thresholds;
 use brownout::domain::outcome::Signal;
 use brownout::domain::target::{Model, Provider, Target};
 use brownout::ground::catalog::{Auth, Dialect, PROVIDERS, Price};
-use brownout::ground::config::{Config, CronExpression, Schedule, WhenClientsReport};
+use brownout::ground::config::{Adaptive, Config, CronExpression, Schedule, WhenClientsReport};
 use brownout::ground::names::Names;
 use brownout::ground::secret::SecretSource;
 use brownout::intake::probe::ProbeSpec;
@@ -54,6 +54,25 @@ fn each_good_file_is_good() {
     }
     assert_eq!(good("empty.yaml"), Config::default());
     assert_eq!(good("comments_only.yaml"), Config::default());
+}
+
+#[test]
+fn faster_probes_are_on_unless_switched_off() {
+    for (yaml, expected) in [
+        ("probes: {}", Some(Adaptive::default())),
+        ("probes: {adaptive: }", Some(Adaptive::default())),
+        ("probes: {adaptive: on}", Some(Adaptive::default())),
+        ("probes: {adaptive: true}", Some(Adaptive::default())),
+        ("probes: {adaptive: off}", None),
+        ("probes: {adaptive: false}", None),
+        (
+            "probes: {adaptive: {per_hour: 0}}",
+            Some(Adaptive { per_hour: 0, ..Adaptive::default() }),
+        ),
+    ] {
+        let config = Config::parse(yaml, "brownout.yaml").unwrap();
+        assert_eq!(config.probes.adaptive, expected, "{yaml}");
+    }
 }
 
 #[test]
@@ -130,6 +149,8 @@ fn every_key_reaches_the_configuration() {
     let cron = CronExpression::parse("*/5 8-20 * * Mon-Fri").unwrap();
     assert_eq!(config.probes.schedule, Some(Schedule::Cron(cron)));
     assert_eq!(config.probes.when_clients_report, WhenClientsReport::Always);
+    let adaptive = Adaptive { every: Duration::from_secs(10), per_hour: 60 };
+    assert_eq!(config.probes.adaptive, Some(adaptive));
     assert_eq!(config.probes.ttft_timeout, Duration::from_secs(15), "never longer than timeout");
     let probed: Vec<String> = config.probe_targets().iter().map(Target::to_string).collect();
     let expected = ["anthropic/claude-opus-4-7", "anthropic/claude-haiku-4-5", "corp/gpt-oss-20b"];

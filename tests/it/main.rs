@@ -3,6 +3,7 @@
 
 mod classify;
 mod config;
+mod cron;
 mod daemon;
 mod detect;
 mod exposition;

@@ -37,7 +37,7 @@ const HOURS: [&str; 24] = [
 ];
 
 /// Why a probe is left out on purpose; others count under `other`.
-const SKIP_REASONS: [&str; 3] = ["budget", "clients_report", "overlap"];
+const SKIP_REASONS: [&str; 4] = ["budget", "clients_report", "missed", "overlap"];
 const OTHER: &str = "other";
 
 /// The view of one scrape.

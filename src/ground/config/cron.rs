@@ -4,7 +4,11 @@
 //! wrote it believes that something is probed.
 
 use chrono::{DateTime, Utc};
+use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
+
+use crate::domain::time::Timestamp;
 
 /// A cron expression that fires again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +45,7 @@ impl CronExpression {
             6 => text.to_owned(),
             _ => return Err(CronProblem::Fields(fields)),
         };
-        // The same settings as in the scheduler that will run it, which wants the seconds.
-        let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
-        let cron = parser.parse(&with_seconds).map_err(|error| {
+        let cron = read(&with_seconds).map_err(|error| {
             CronProblem::Parser(error.to_string().trim_end_matches('.').to_owned())
         })?;
         // Without a year in it, an expression fires for ever or never: any start will do.
@@ -57,11 +59,41 @@ impl CronExpression {
     pub fn with_seconds(&self) -> &str {
         &self.with_seconds
     }
+
+    /// The first moment after `now` at which it fires; `None` where the calendar ends.
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = DateTime::<Utc>::from_timestamp_millis(i64::try_from(now.millis()).ok()?)?;
+        let next = read(&self.with_seconds).ok()?.find_next_occurrence(&now, false).ok()?;
+        u64::try_from(next.timestamp()).ok().map(Timestamp::from_secs)
+    }
+}
+
+/// The same settings as in the scheduler that will run it, which wants the seconds.
+fn read(with_seconds: &str) -> Result<Cron, CronError> {
+    let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
+    parser.parse(with_seconds)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_fire_is_after_now() {
+        // 2026-04-24 was a Friday.
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        for (expression, now, next) in [
+            ("*/5 8-20 * * Mon-Fri", "2026-04-24T20:54:59.999Z", "2026-04-24T20:55:00Z"),
+            ("*/5 8-20 * * Mon-Fri", "2026-04-24T20:55:00Z", "2026-04-27T08:00:00Z"),
+            ("* * * * * *", "2026-04-24T23:59:59.001Z", "2026-04-25T00:00:00Z"),
+            ("0 0 29 2 *", "2026-04-24T00:00:00Z", "2028-02-29T00:00:00Z"),
+        ] {
+            let cron = CronExpression::parse(expression).unwrap();
+            assert_eq!(cron.next_after(at(now)), Some(at(next)), "{expression} after {now}");
+        }
+        let cron = CronExpression::parse("* * * * *").unwrap();
+        assert_eq!(cron.next_after(Timestamp::from_millis(u64::MAX)), None);
+    }
 
     #[test]
     fn an_expression_has_five_or_six_fields_and_fires() {

@@ -1,28 +1,28 @@
-//! What makes a loop probe: an interval with jitter, or a cron expression.
+//! What makes a loop probe: an interval with jitter, or the fires of a cron expression.
 //!
-//! Intervals run on the runtime's clock. Cron expressions (UTC) are watched by
-//! `tokio-cron-scheduler`, kept as a thin bell: its job only rings, and what a ring means is
-//! decided here. It is not trusted further than that, for it is known to ring twice for one fire
-//! when its book-keeping lags, and repeated jobs of it have been reported to fall silent under
-//! load: a ring before the next fire is ignored, and a bell that misses a fire is hung up anew.
-//! Without a fire to come nothing rings, whatever the scheduler does: a probe costs money.
+//! Intervals run on the runtime's clock. Fires come from the one [`CronBell`](super::CronBell)
+//! that all loops share; each loop is late by a share of its own, so that they do not leave
+//! together, and by its luck.
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
+use super::cron_bell::{CronBell, Ring};
 use crate::domain::time::Timestamp;
-use crate::ground::clock::Clock;
-use crate::ground::config::CronExpression;
 
+/// Longest time over which the first probes of all targets are spread, and those of a cron fire:
+/// long enough that thirty targets do not leave together, short enough that the first results
+/// come soon.
+const SPREAD_MAX: Duration = Duration::from_secs(15);
 /// Longest delay that jitter adds to a cron fire: `*/5 8-20` means "about then".
-const CRON_JITTER_MAX: Duration = Duration::from_secs(30);
-
-/// How late the bell may be before it counts as silent. It looks at the time twice a second.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+const CRON_JITTER_MAX: Duration = Duration::from_secs(15);
+/// Over which part of the time to the next fire the loops are spread.
+const CRON_SPREAD_SHARE: f64 = 0.25;
+/// Longest time between two fires in which a troubled target is probed more often. What is
+/// further apart is a pause on purpose, as at night, in which nothing may be spent unasked.
+const CRON_GAP_MAX: Duration = Duration::from_secs(3_600);
 
 /// What a loop waits for.
 #[derive(Debug)]
@@ -39,27 +39,42 @@ pub enum Bell {
         resumed: bool,
     },
     /// Fires of a cron expression.
-    Cron {
-        /// Rings of the one bell that all loops share.
-        rings: watch::Receiver<Ring>,
-        /// Which share of the time to the next fire a probe may be late by, 0 to 1.
-        jitter: f64,
-        /// How many rings were heard.
-        heard: u64,
-        /// How long to wait after a ring, besides jitter: keeps the loops apart.
-        stagger: Duration,
-    },
+    Cron(CronEar),
 }
 
-/// The state of a cron bell.
+/// One loop's ear for the cron bell.
+#[derive(Debug)]
+pub struct CronEar {
+    rings: watch::Receiver<Ring>,
+    /// Which share of the time to the next fire a probe may be late by, 0 to 1.
+    jitter: f64,
+    /// This loop's place among the others after a ring, 0 to 1.
+    share: f64,
+    /// The bell as last heard.
+    seen: Ring,
+    /// When the probe for the last ring leaves, if it has not left.
+    leave: Option<Instant>,
+    left_out: LeftOut,
+}
+
+/// What a loop heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// A probe is due.
+    Due,
+    /// None is, but the next one is due at another time than was said.
+    Moved,
+    /// None ever will be.
+    Gone,
+}
+
+/// Fires that no probe answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ring {
-    /// How often it rang.
-    pub count: u64,
-    /// The fire it rang for.
-    pub fired: Option<Timestamp>,
-    /// The fire it rings for next.
-    pub next: Option<Timestamp>,
+pub(super) struct LeftOut {
+    /// Because the probe before was still in flight.
+    pub(super) overlapped: u64,
+    /// Because nobody rang in time.
+    pub(super) missed: u64,
 }
 
 impl Bell {
@@ -82,77 +97,153 @@ impl Bell {
         self
     }
 
-    pub(super) fn is_resumed(&self) -> bool {
-        matches!(self, Self::Every { resumed: true, .. })
-    }
-
     /// A bell that rings when `cron` does, late by at most the share `jitter` of the time to the
-    /// next fire.
+    /// next fire besides its own place.
     pub fn cron(cron: &CronBell, jitter: f64) -> Self {
-        let rings = cron.rings.subscribe();
-        let heard = rings.borrow().count;
-        Self::Cron { rings, jitter: jitter.clamp(0.0, 1.0), heard, stagger: Duration::ZERO }
+        let rings = cron.subscribe();
+        let seen = *rings.borrow();
+        let jitter = jitter.clamp(0.0, 1.0);
+        let left_out = LeftOut::default();
+        Self::Cron(CronEar { rings, jitter, share: 0.0, seen, leave: None, left_out })
     }
 
-    /// Over which time the first probes of all targets should be spread.
-    pub(super) fn spread(&self) -> Duration {
+    /// Keeps the loop apart from others by its `share`, 0 to 1: the first probe of an interval,
+    /// every one of a cron expression.
+    pub(super) fn keep_apart(&mut self, own: f64) {
         match self {
-            Self::Every { every, .. } => *every,
-            Self::Cron { rings, jitter, .. } => cron_spread(*rings.borrow(), *jitter),
+            Self::Every { resumed: true, .. } => {}
+            Self::Every { every, due, .. } => {
+                *due = Instant::now() + (*every).min(SPREAD_MAX).mul_f64(own);
+            }
+            Self::Cron(ear) => {
+                ear.share = own;
+                let place = ear.place();
+                ear.leave = ear.leave.map(|leave| leave + place);
+            }
         }
     }
 
-    /// Delays the first probe (interval) or every one (cron) by this much.
-    pub(super) fn start_after(&mut self, delay: Duration) {
+    /// Rings for the last fire, of which an earlier loop heard and for which it sent no probe. The
+    /// place of the loop still counts from the fire, or reload after reload could put it off.
+    pub fn owe(&mut self, now: Timestamp) {
+        if let Self::Cron(ear) = self
+            && let Some(fired) = ear.seen.fired
+        {
+            let instant = Instant::now();
+            ear.leave = Some(instant.checked_sub(now.since(fired)).unwrap_or(instant));
+        }
+    }
+
+    /// By which share of its interval a probe may be early or late.
+    pub(super) fn jitter(&self) -> f64 {
         match self {
-            Self::Every { due, .. } => *due = Instant::now() + delay,
-            Self::Cron { stagger, .. } => *stagger = delay,
+            Self::Every { jitter, .. } | Self::Cron(CronEar { jitter, .. }) => *jitter,
+        }
+    }
+
+    /// Whether a troubled target may be probed `every` so often instead.
+    pub(super) fn may_be_hurried_to(&self, faster: Duration) -> bool {
+        match self {
+            Self::Every { every, .. } => faster < *every,
+            Self::Cron(ear) => ear.gap().is_some_and(|gap| faster < gap && gap <= CRON_GAP_MAX),
         }
     }
 
     /// When the next probe is due, as far as that can be told.
     pub(super) fn next_run(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = |due: Instant| now.plus(due.saturating_duration_since(Instant::now()));
         match self {
-            Self::Every { due, .. } => {
-                Some(now.plus(due.saturating_duration_since(Instant::now())))
-            }
-            Self::Cron { rings, stagger, .. } => {
-                rings.borrow().next.map(|next| next.plus(*stagger))
-            }
+            Self::Every { due, .. } => Some(at(*due)),
+            Self::Cron(ear) => match ear.leave {
+                Some(leave) => Some(at(leave)),
+                None => ear.seen.next.map(|next| next.plus(ear.place())),
+            },
         }
     }
 
-    /// Waits for the next ring; `roll` in [0, 1) is the luck of the jitter. False if it will
-    /// never ring again.
-    pub(super) async fn wait(&mut self, roll: f64) -> bool {
+    /// Waits for the next ring; `roll` in [0, 1) is the luck of the jitter. Giving up the wait
+    /// loses nothing.
+    pub(super) async fn wait(&mut self, roll: f64) -> Heard {
         match self {
             Self::Every { every, jitter, due, .. } => {
                 sleep_until(*due).await;
                 *due = next_due(*due, Instant::now(), period(*every, *jitter, roll));
-                true
+                Heard::Due
             }
-            Self::Cron { rings, jitter, heard, stagger } => {
-                if rings.wait_for(|ring| ring.count > *heard).await.is_err() {
-                    return false;
-                }
-                let ring = *rings.borrow_and_update();
-                *heard = ring.count;
-                sleep(*stagger + cron_spread(ring, *jitter).mul_f64(roll)).await;
-                true
+            Self::Cron(ear) => ear.wait(roll).await,
+        }
+    }
+
+    /// Starts an interval afresh, because a probe has left for another reason.
+    pub(super) fn restart(&mut self, roll: f64) {
+        if let Self::Every { every, jitter, due, .. } = self {
+            *due = Instant::now() + period(*every, *jitter, roll);
+        }
+    }
+
+    /// The fires that were left out since this was last asked; those that came since the last
+    /// ring waited for are. An interval has none: it starts again from a late probe.
+    pub(super) fn left_out(&mut self) -> LeftOut {
+        match self {
+            Self::Every { .. } => LeftOut::default(),
+            Self::Cron(ear) => {
+                let ring = *ear.rings.borrow_and_update();
+                ear.left_out.overlapped += ear.hear(ring);
+                std::mem::take(&mut ear.left_out)
             }
         }
     }
 
-    /// How many rings came since the last one waited for: they are left out. An interval has
-    /// none; it starts again from a late probe.
-    pub(super) fn missed(&mut self) -> u64 {
+    /// The last fire, if a probe has left for it or it was left out.
+    pub(super) fn answered(&self) -> Option<Timestamp> {
         match self {
-            Self::Every { .. } => 0,
-            Self::Cron { rings, heard, .. } => {
-                let count = rings.borrow_and_update().count;
-                count - std::mem::replace(heard, count)
-            }
+            Self::Every { .. } | Self::Cron(CronEar { leave: Some(_), .. }) => None,
+            Self::Cron(ear) => ear.seen.fired,
         }
+    }
+}
+
+impl CronEar {
+    async fn wait(&mut self, roll: f64) -> Heard {
+        if self.leave.is_none() {
+            let seen = self.seen;
+            let ring = self.rings.wait_for(|ring| *ring != seen).await.map(|ring| *ring);
+            let Ok(ring) = ring else { return Heard::Gone };
+            let rung = self.hear(ring);
+            if rung == 0 {
+                return Heard::Moved;
+            }
+            // Of several at once, one is answered.
+            self.left_out.overlapped += rung - 1;
+            let luck = self.late_by(self.jitter, CRON_JITTER_MAX).mul_f64(roll);
+            self.leave = Some(Instant::now() + self.place() + luck);
+        }
+        if let Some(leave) = self.leave {
+            sleep_until(leave).await;
+        }
+        self.leave = None;
+        Heard::Due
+    }
+
+    /// Takes in the state of the bell; tells how often it rang since.
+    fn hear(&mut self, ring: Ring) -> u64 {
+        let seen = std::mem::replace(&mut self.seen, ring);
+        self.left_out.missed += ring.missed - seen.missed;
+        ring.count - seen.count
+    }
+
+    /// The time from the last fire to the next.
+    fn gap(&self) -> Option<Duration> {
+        Some(self.seen.next?.since(self.seen.fired?))
+    }
+
+    fn late_by(&self, share: f64, longest: Duration) -> Duration {
+        self.gap().map_or(Duration::ZERO, |gap| gap.mul_f64(share).min(longest))
+    }
+
+    /// How long after a ring this loop leaves, besides its luck.
+    fn place(&self) -> Duration {
+        self.late_by(CRON_SPREAD_SHARE, SPREAD_MAX).mul_f64(self.share)
     }
 }
 
@@ -166,128 +257,6 @@ fn period(every: Duration, jitter: f64, roll: f64) -> Duration {
 /// This is `MissedTickBehavior::Delay` of tokio's interval, with a period that varies.
 fn next_due(due: Instant, now: Instant, period: Duration) -> Instant {
     due.max(now) + period
-}
-
-fn cron_spread(ring: Ring, jitter: f64) -> Duration {
-    match (ring.fired, ring.next) {
-        (Some(fired), Some(next)) => next.since(fired).mul_f64(jitter).min(CRON_JITTER_MAX),
-        _ => Duration::ZERO,
-    }
-}
-
-/// Why there is no cron bell.
-#[derive(Debug, thiserror::Error)]
-pub enum CronError {
-    /// The scheduler cannot be set up.
-    #[error("probes.cron: the scheduler cannot be set up")]
-    Scheduler(#[from] JobSchedulerError),
-}
-
-/// The one cron bell that all loops listen to.
-#[derive(Debug)]
-pub struct CronBell {
-    expression: String,
-    rings: watch::Sender<Ring>,
-}
-
-impl CronBell {
-    /// A bell for an expression.
-    ///
-    /// # Errors
-    /// [`CronError`] when the scheduler refuses it.
-    pub fn new(expression: &CronExpression) -> Result<Self, CronError> {
-        let expression = expression.with_seconds().to_owned();
-        let next = next_fire(&expression)?;
-        let (rings, _) = watch::channel(Ring { next, ..Ring::default() });
-        Ok(Self { expression, rings })
-    }
-
-    /// Watches the time until `token` is cancelled. The app runs one of these.
-    ///
-    /// # Errors
-    /// [`CronError`] when the scheduler cannot be set up.
-    pub async fn run(self, clock: Clock, token: CancellationToken) -> Result<(), CronError> {
-        loop {
-            // A scheduler without a fire to come loses its job at once: look again now and then.
-            if self.rings.borrow().next.is_none() {
-                if token.run_until_cancelled(sleep(SILENCE_MAX)).await.is_none() {
-                    return Ok(());
-                }
-                self.look(&clock);
-                continue;
-            }
-            let (mut scheduler, mut bell) = hang(&self.expression).await?;
-            let silent = tokio::select! {
-                biased;
-                () = token.cancelled() => false,
-                () = self.listen(&mut bell, &clock) => true,
-            };
-            scheduler.shutdown().await?;
-            if !silent {
-                return Ok(());
-            }
-            if self.rings.borrow().next.is_some() {
-                let cron = &self.expression;
-                tracing::warn!(cron, "the cron bell fell silent and is hung up anew");
-            }
-        }
-    }
-
-    /// Passes rings on until the bell falls silent, or no fire is left.
-    async fn listen(&self, bell: &mut mpsc::Receiver<()>, clock: &Clock) {
-        loop {
-            let Some(next) = self.rings.borrow().next else { return };
-            let patience = next.since(clock.now()) + SILENCE_MAX;
-            // Otherwise the scheduler has lost its job, or is late.
-            let rang = matches!(timeout(patience, bell.recv()).await, Ok(Some(())));
-            self.look(clock);
-            if !rang {
-                return;
-            }
-        }
-    }
-
-    /// Looks at the clock, and rings if a fire has come.
-    fn look(&self, clock: &Clock) {
-        let following = next_fire(&self.expression).ok().flatten();
-        self.rings.send_if_modified(|ring| hear(ring, clock.now(), following));
-    }
-}
-
-/// What a look at the clock at `now` means, when the expression fires at `following` after it:
-/// true if a ring is to be passed on. A second one for the same fire is not, and neither is one
-/// without a fire.
-fn hear(ring: &mut Ring, now: Timestamp, following: Option<Timestamp>) -> bool {
-    match ring.next {
-        Some(next) if next <= now => {
-            *ring = Ring { count: ring.count + 1, fired: Some(next), next: following };
-            true
-        }
-        Some(_) => false,
-        None => {
-            ring.next = following;
-            false
-        }
-    }
-}
-
-/// Starts a scheduler whose only job rings. A full channel means that a ring is waiting already.
-async fn hang(expression: &str) -> Result<(JobScheduler, mpsc::Receiver<()>), JobSchedulerError> {
-    let (ring, bell) = mpsc::channel(1);
-    let job = Job::new(expression, move |_, _| {
-        let _ = ring.try_send(());
-    })?;
-    let scheduler = JobScheduler::new().await?;
-    scheduler.add(job).await?;
-    scheduler.start().await?;
-    Ok((scheduler, bell))
-}
-
-/// The first fire after this moment of the system's clock; `None` if there is none. A job that is
-/// never added tells it, by the scheduler's own reading of the expression.
-fn next_fire(expression: &str) -> Result<Option<Timestamp>, JobSchedulerError> {
-    let seconds = Job::new(expression, |_, _| {})?.job_data()?.next_tick;
-    Ok((seconds > 0).then(|| Timestamp::from_secs(seconds)))
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! From the configuration to probes and their timetable.
 
+use tokio::sync::watch;
+
 use crate::domain::target::Target;
+use crate::domain::time::Timestamp;
 use crate::ground::config::{Config, ProbesConfig, Schedule};
 use crate::ground::secret::SecretError;
 use crate::intake::probe::{Credential, ProbeSpec, SpecError};
 
-use super::bell::{Bell, CronBell, CronError};
+use super::bell::Bell;
+use super::cron_bell::{CronBell, Ring};
 
 /// What to probe, and what cannot be.
 #[derive(Debug, Default)]
@@ -72,17 +76,30 @@ enum Kind {
 }
 
 impl Timetable {
-    /// The timetable of the configuration; `None` when nothing is to be probed on a schedule.
-    ///
-    /// # Errors
-    /// [`CronError`] for an expression that is none.
-    pub fn new(probes: &ProbesConfig) -> Result<Option<Self>, CronError> {
-        let kind = match &probes.schedule {
-            None => return Ok(None),
-            Some(Schedule::Every(every)) => Kind::Every(*every),
-            Some(Schedule::Cron(expression)) => Kind::Cron(CronBell::new(expression)?),
+    /// The timetable of the configuration, its first cron fire after `now`; `None` when nothing
+    /// is to be probed on a schedule.
+    pub fn new(probes: &ProbesConfig, now: Timestamp) -> Option<Self> {
+        let kind = match probes.schedule.as_ref()? {
+            Schedule::Every(every) => Kind::Every(*every),
+            Schedule::Cron(cron) => Kind::Cron(CronBell::new(cron.clone(), now)),
         };
-        Ok(Some(Self { kind, jitter: probes.jitter }))
+        Some(Self { kind, jitter: probes.jitter })
+    }
+
+    /// The state of the cron bell, now and from now on, if there is one.
+    pub fn rings(&self) -> Option<watch::Receiver<Ring>> {
+        match &self.kind {
+            Kind::Every(_) => None,
+            Kind::Cron(cron) => Some(cron.subscribe()),
+        }
+    }
+
+    /// Goes on where the cron bell of an earlier, equal timetable stopped. Do so before the loops'
+    /// bells are taken.
+    pub fn go_on_from(&self, ring: Ring) {
+        if let Kind::Cron(cron) = &self.kind {
+            cron.go_on_from(ring);
+        }
     }
 
     /// A bell for one more loop.
@@ -149,7 +166,7 @@ probes: {every: 30s, jitter: 10%, timeout: 9s}
         let config = Config::parse(without, "brownout.yaml").unwrap();
         let plan = plan(&config);
         assert!(plan.specs.is_empty() && plan.refused.is_empty());
-        assert!(Timetable::new(&config.probes).unwrap().is_none());
+        assert!(Timetable::new(&config.probes, Timestamp::default()).is_none());
     }
 
     #[tokio::test]
@@ -157,7 +174,7 @@ probes: {every: 30s, jitter: 10%, timeout: 9s}
         for (when, has_bell) in [("every: 30s", false), ("cron: \"*/5 8-20 * * Mon-Fri\"", true)] {
             let yaml = YAML.replace("every: 30s", when);
             let config = Config::parse(&yaml, "brownout.yaml").unwrap();
-            let timetable = Timetable::new(&config.probes).unwrap().unwrap();
+            let timetable = Timetable::new(&config.probes, Timestamp::default()).unwrap();
             assert_eq!(matches!(timetable.bell(), Bell::Cron { .. }), has_bell, "{when}");
             assert_eq!(timetable.into_cron_bell().is_some(), has_bell, "{when}");
         }

@@ -2,20 +2,27 @@
 
 use std::sync::Mutex;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::domain::classify::MatchedBy;
 use crate::domain::outcome::Class;
 use crate::ground::catalog::{Dialect, Price};
-use crate::ground::config::{ProbesConfig, ProviderConfig};
+use crate::ground::config::{CronExpression, ProbesConfig, ProviderConfig};
 use crate::intake::probe::{Usage, client};
+
+mod bounds;
+mod endless;
+mod trouble;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn spec(model: &str, price: Option<Price>) -> ProbeSpec {
-    let target = Target::parse(&format!("anthropic/{model}")).unwrap();
+    spec_of(&format!("anthropic/{model}"), price)
+}
+
+fn spec_of(target: &str, price: Option<Price>) -> ProbeSpec {
+    let target = Target::parse(target).unwrap();
     let mut provider = ProviderConfig::new(Dialect::Anthropic, "http://127.0.0.1:1");
     provider.price_of_others = price;
     ProbeSpec::new(target, &provider, &ProbesConfig::default(), None).unwrap()
@@ -86,6 +93,16 @@ async fn starts(
     starts
 }
 
+/// A cron bell that is rung by hand.
+fn hand_bell() -> CronBell {
+    CronBell::new(CronExpression::parse("* * * * *").unwrap(), Timestamp::default())
+}
+
+fn ring(bell: &CronBell) {
+    let ring = *bell.subscribe().borrow();
+    bell.go_on_from(Ring { count: ring.count + 1, ..ring });
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_interval_keeps_firing_within_its_jitter() {
     let (deps, journal) = deps(None);
@@ -132,12 +149,12 @@ async fn a_slow_probe_delays_what_follows_and_nothing_is_made_up_for() {
 #[tokio::test(start_paused = true)]
 async fn a_ring_during_a_probe_is_refused_and_counted() {
     let (deps, journal) = deps(None);
-    let (ring, rings) = watch::channel(Ring::default());
-    let bell = Bell::Cron { rings, jitter: 0.0, heard: 0, stagger: Duration::ZERO };
+    let cron = hand_bell();
+    let bell = Bell::cron(&cron, 0.0);
     let ringing = async {
         for _ in 0..10 {
             sleep(10 * SECOND).await;
-            ring.send_modify(|ring| ring.count += 1);
+            ring(&cron);
         }
         sleep(1_000 * SECOND).await;
     };
@@ -151,9 +168,9 @@ async fn a_ring_during_a_probe_is_refused_and_counted() {
 #[tokio::test(start_paused = true)]
 async fn a_loop_ends_when_its_cron_bell_is_gone() {
     let (deps, _) = deps(None);
-    let (ring, rings) = watch::channel(Ring::default());
-    let bell = Bell::Cron { rings, jitter: 0.0, heard: 0, stagger: Duration::ZERO };
-    drop(ring);
+    let cron = hand_bell();
+    let bell = Bell::cron(&cron, 0.0);
+    drop(cron);
     rounds(&spec("m", None), bell, &deps, || async { report(1) }).await;
 }
 
@@ -202,43 +219,33 @@ async fn what_clients_report_is_not_probed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn probes_in_flight_are_bounded_over_all_targets() {
-    let (mut deps, journal) = deps(None);
-    deps.in_flight = Arc::new(Semaphore::new(3));
-    let (now, most) = (&Mutex::new(0_usize), &Mutex::new(0_usize));
-    let specs: Vec<_> = (0..40).map(|n| spec(&format!("m{n}"), None)).collect();
-    let loops = specs.iter().map(|spec| {
-        rounds(spec, Bell::every(10 * SECOND, 0.2), &deps, move || async move {
-            let in_flight = {
-                let mut now = now.lock().unwrap();
-                *now += 1;
-                *now
-            };
-            {
-                let mut most = most.lock().unwrap();
-                *most = in_flight.max(*most);
-            }
-            sleep(5 * SECOND).await;
-            *now.lock().unwrap() -= 1;
-            report(1)
-        })
-    });
-    let all = futures_util::future::join_all(loops);
-    assert!(timeout(600 * SECOND, all).await.is_err());
-    assert_eq!(*most.lock().unwrap(), 3);
-    assert!(finished(&journal) > 200);
+async fn what_somebody_asks_for_is_probed_whatever_clients_report() {
+    let (mut deps, journal) = deps(Some(0.0));
+    deps.clients_report = Arc::new(|_| true);
+    let spec = spec("m", None);
+    let ask = || round(&spec, Occasion::Asked, &deps, || async { report(1) });
+    assert!(matches!(ask().await, Round::Skipped(SkipReason::Budget)));
+    deps.budget.set_limit(None);
+    assert!(matches!(ask().await, Round::Finished(_)));
+    let timetable = round(&spec, Occasion::Timetable, &deps, || async { report(1) });
+    assert!(matches!(timetable.await, Round::Skipped(SkipReason::ClientsReport)));
+    assert_eq!((finished(&journal), skips(&journal, SkipReason::Budget)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn first_probes_do_not_leave_together() {
-    let bell = Bell::every(60 * SECOND, 0.2);
+    let now = Timestamp::from_secs(1_777_000_000);
     let mut delays: Vec<_> = (0..30)
         .map(|n| Target::parse(&format!("anthropic/m{n}")).unwrap())
-        .map(|target| start_delay(&target, &bell))
+        .map(|target| {
+            let mut bell = Bell::every(60 * SECOND, 0.2);
+            bell.keep_apart(share_of(&target));
+            bell.next_run(now).unwrap().since(now)
+        })
         .collect();
     delays.sort();
-    assert!(delays.iter().all(|delay| *delay <= START_SPREAD_MAX));
-    delays.dedup_by_key(|delay| delay.as_millis());
+    assert!(delays.iter().all(|delay| *delay <= 15 * SECOND));
+    delays.dedup();
     assert_eq!(delays.len(), 30);
     assert!(delays[29] - delays[0] > 7 * SECOND);
 }

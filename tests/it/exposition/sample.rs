@@ -76,6 +76,7 @@ pub(super) fn quiet(name: &str, configured: bool) -> TargetView {
         signals: [unknown; Signal::COUNT],
         windows: Windows::default(),
         recent_by_source: [0; Source::COUNT],
+        last_minute_by_source: [0; Source::COUNT],
         latency: LatencyView::default(),
         last_outcome_at: None,
         counters: Counters::default(),

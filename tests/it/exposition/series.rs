@@ -38,7 +38,7 @@ fn every_known_series_of_a_configured_target_is_there_at_zero() {
             format!("brownout_hour_of_day_errors_total{{{labels},signal=\"{signal}\"}}")
         }));
     }
-    for reason in ["budget", "clients_report", "overlap", "other"] {
+    for reason in ["budget", "clients_report", "missed", "overlap", "other"] {
         expected.push(format!("brownout_probe_skipped_total{{{target},reason=\"{reason}\"}}"));
     }
     for name in ["request_duration_seconds", "time_to_first_token_seconds"] {

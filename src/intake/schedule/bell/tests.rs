@@ -1,7 +1,9 @@
-//! Bells: the arithmetic in tables, the cron bell on the real scheduler.
+//! Bells: the arithmetic in tables, an ear at a cron bell that is rung by hand.
 
 use super::*;
+use crate::ground::config::CronExpression;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -24,86 +26,95 @@ async fn a_late_tick_moves_all_that_follow() {
     assert_eq!(next_due(due, Instant::now(), MINUTE), due + MINUTE);
 }
 
-#[test]
-fn a_ring_needs_a_fire_and_two_for_one_fire_are_one() {
-    let at = Timestamp::from_millis;
-    let mut ring = Ring { count: 0, fired: None, next: Some(at(60_000)) };
-    for (now, following, passed_on, count) in [
-        (59_900, Some(at(60_000)), false, 0),
-        (60_300, Some(at(120_000)), true, 1),
-        (60_800, Some(at(120_000)), false, 1),
-        (120_000, Some(at(180_000)), true, 2),
-        (185_000, None, true, 3),
-        (185_500, None, false, 3),
-        (190_000, Some(at(240_000)), false, 3),
-        (240_000, Some(at(300_000)), true, 4),
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(1_777_000_000 + seconds)
+}
+
+/// A cron bell that has rung `count` times, last at `fired`, and rings next at `next`.
+fn cron(count: u64, fired: u64, next: u64) -> CronBell {
+    let cron = CronBell::new(CronExpression::parse("* * * * *").unwrap(), at(0));
+    cron.go_on_from(ring(count, fired, next));
+    cron
+}
+
+fn ring(count: u64, fired: u64, next: u64) -> Ring {
+    Ring { count, missed: 0, fired: Some(at(fired)), next: Some(at(next)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn loops_of_a_cron_bell_are_kept_apart_by_their_place_besides_their_luck() {
+    // seconds to the next fire, jitter, place, luck -> milliseconds late
+    for (gap, jitter, share, roll, late_ms) in [
+        (300, 0.0, 0.0, 0.9, 0),
+        (300, 0.0, 1.0, 0.9, 15_000),
+        (300, 0.2, 0.5, 0.5, 15_000),
+        (300, 0.2, 1.0, 1.0, 30_000),
+        (20, 0.2, 1.0, 1.0, 9_000),
+        (1, 0.5, 1.0, 1.0, 750),
+        (86_400, 0.5, 0.5, 0.0, 7_500),
     ] {
-        assert_eq!(hear(&mut ring, at(now), following), passed_on, "at {now}");
-        assert_eq!(ring.count, count, "at {now}");
+        let cron = cron(0, 0, 60);
+        let mut bell = Bell::cron(&cron, jitter);
+        bell.keep_apart(share);
+        let start = Instant::now();
+        cron.go_on_from(ring(1, 60, 60 + gap));
+        assert_eq!(bell.wait(roll).await, Heard::Due);
+        assert_eq!(start.elapsed(), Duration::from_millis(late_ms), "{gap} {jitter} {share}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_fire_to_come_nothing_rings_and_the_bell_rests() {
-    let (rings, _) = watch::channel(Ring::default());
-    let cron = CronBell { expression: "0 0 0 30 2 *".to_owned(), rings };
-    let rings = cron.rings.subscribe();
-    let token = CancellationToken::new();
-    let waiting = async {
-        sleep(MINUTE).await;
-        token.cancel();
-    };
-    let (run, ()) = tokio::join!(cron.run(Clock::System, token.clone()), waiting);
-    run.unwrap();
-    assert_eq!(*rings.borrow(), Ring::default());
-}
-
-fn every_second() -> CronBell {
-    CronBell::new(&CronExpression::parse("* * * * * *").unwrap()).unwrap()
-}
-
-/// The scheduler does not follow paused time, so this one waits for real seconds to pass.
-#[tokio::test]
-async fn the_cron_bell_rings_once_per_fire_and_keeps_ringing() {
-    let cron = every_second();
-    let mut rings = cron.rings.subscribe();
-    let token = CancellationToken::new();
-    let listening = async {
-        let mut heard = vec![*rings.borrow_and_update()];
-        while heard.len() < 6 {
-            rings.changed().await.unwrap();
-            heard.push(*rings.borrow_and_update());
-        }
-        token.cancel();
-        heard
-    };
-    let (run, heard) = tokio::join!(cron.run(Clock::System, token.clone()), listening);
-    run.unwrap();
-    for pair in heard.windows(2) {
-        // A slow listener sees the latest ring only.
-        assert!(pair[1].count > pair[0].count, "{heard:?}");
-        assert!(pair[1].fired >= pair[0].next, "{heard:?}");
-        assert!(pair[1].next > pair[1].fired, "{heard:?}");
-        if pair[1].count == pair[0].count + 1 {
-            assert_eq!(pair[1].fired, pair[0].next, "{heard:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_loop_hears_the_real_cron_bell() {
-    let cron = every_second();
+async fn giving_up_the_wait_loses_no_fire() {
+    let cron = cron(0, 0, 300);
     let mut bell = Bell::cron(&cron, 0.2);
-    bell.start_after(Duration::ZERO);
-    let token = CancellationToken::new();
-    let hearing = async {
-        for _ in 0..2 {
-            assert!(bell.wait(0.0).await);
-        }
-        assert!(bell.next_run(Timestamp::default()).is_some());
-        token.cancel();
-    };
-    let (run, ()) = tokio::join!(cron.run(Clock::System, token.clone()), hearing);
-    run.unwrap();
-    assert!(!bell.wait(0.0).await, "a bell that is gone never rings");
+    bell.keep_apart(1.0);
+    cron.go_on_from(ring(1, 300, 600));
+    for _ in 0..29 {
+        assert!(tokio::time::timeout(SECOND, bell.wait(1.0)).await.is_err());
+        assert_eq!(bell.answered(), None);
+        // What is told of the next run stays where it is.
+        let left = bell.next_run(at(300)).unwrap().since(at(300));
+        assert!(left > Duration::ZERO && left < 30 * SECOND, "{left:?}");
+    }
+    assert_eq!(bell.wait(1.0).await, Heard::Due);
+    assert_eq!(bell.answered(), Some(at(300)));
+    assert!(tokio::time::timeout(3_600 * SECOND, bell.wait(1.0)).await.is_err(), "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ear_tells_what_it_left_out_and_what_nobody_rang_for() {
+    let cron = cron(3, 0, 60);
+    let mut bell = Bell::cron(&cron, 0.0);
+    let left_out = |overlapped, missed| LeftOut { overlapped, missed };
+    assert_eq!(bell.left_out(), left_out(0, 0));
+    // Three rings at once are one probe; a fourth comes while it is in flight.
+    cron.go_on_from(ring(6, 180, 240));
+    assert_eq!(bell.wait(0.0).await, Heard::Due);
+    cron.go_on_from(ring(7, 240, 300));
+    assert_eq!(bell.left_out(), left_out(3, 0));
+    assert_eq!(bell.answered(), Some(at(240)));
+    // Fires that passed in silence move the next run, and ring for nobody.
+    cron.go_on_from(Ring { missed: 5, ..ring(7, 540, 600) });
+    assert_eq!(bell.wait(0.0).await, Heard::Moved);
+    assert_eq!(bell.next_run(at(550)), Some(at(600)));
+    assert_eq!(bell.left_out(), left_out(0, 5));
+    assert_eq!(bell.left_out(), left_out(0, 0));
+    bell.owe(at(541));
+    assert_eq!(bell.wait(0.0).await, Heard::Due);
+    drop(cron);
+    assert_eq!(bell.wait(0.0).await, Heard::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_leaves_at_its_place_however_often_the_loop_is_replaced() {
+    // seconds since the fire -> seconds to wait
+    for (since, wait) in [(0, 15), (10, 5), (15, 0), (60, 0)] {
+        let cron = cron(1, 300, 600);
+        let mut bell = Bell::cron(&cron, 0.2);
+        bell.owe(at(300 + since));
+        bell.keep_apart(1.0);
+        let start = Instant::now();
+        assert_eq!(bell.wait(0.5).await, Heard::Due);
+        assert_eq!(start.elapsed(), wait * SECOND, "{since}");
+    }
 }
