@@ -94,6 +94,8 @@ fn refine(class: Class, text: &str) -> Class {
     match class {
         Class::RateLimited if message::is_long_window(text) => Class::QuotaExhausted,
         Class::QuotaExhausted if message::is_unpaid(text) => Class::Billing,
+        // Bedrock denies the model as it denies a wrong key, and gives the reason in words.
+        Class::Auth if message::is_unpayable(text) => Class::Billing,
         Class::Ok
         | Class::Overloaded
         | Class::RateLimited

@@ -101,3 +101,8 @@ pub(super) fn is_long_window(text: &str) -> bool {
 pub(super) fn is_unpaid(text: &str) -> bool {
     text.contains("insufficient balance")
 }
+
+/// Whether a normalised message speaks of a means of payment that is missing.
+pub(super) fn is_unpayable(text: &str) -> bool {
+    text.contains("invalid_payment_instrument")
+}

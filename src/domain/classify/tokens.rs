@@ -37,6 +37,7 @@ const SPECIFIC: &[(Class, &[&str])] = &[
             "credit_balance_exhausted",
             "payment_required",
             "billing_not_active",
+            "billing_disabled",
             "arrearage",
             "user_profile_not_billable",
             "user_profile_billing_not_authorized",
