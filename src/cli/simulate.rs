@@ -121,6 +121,14 @@ fn welcome(fleet: &Fleet, address: SocketAddr) -> String {
 base URLs for the SDKs
   anthropic.Anthropic(base_url=\"http://{address}/anthropic\", api_key=\"any\")
   openai.OpenAI(base_url=\"http://{address}/openai/v1\", api_key=\"any\")   or another provider
+  openai.AzureOpenAI(azure_endpoint=\"http://{address}/azure\", api_version=\"2024-10-21\",
+    api_key=\"any\")
+  google.genai.Client(http_options={{\"base_url\": \"http://{address}/gemini\"}}, api_key=\"any\")
+  anthropic.AnthropicVertex(base_url=\"http://{address}/vertex/v1\", access_token=\"any\",
+    region=\"global\", project_id=\"any\")
+  boto3.client(\"bedrock-runtime\", endpoint_url=\"http://{address}/bedrock\",
+    region_name=\"us-east-1\")
+A provider answers once the scenario has it.
 
 what was answered, and other weather
   curl http://{address}/admin/ledger

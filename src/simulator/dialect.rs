@@ -1,18 +1,35 @@
-//! How the simulated providers speak: two wire formats and each provider's own error bodies.
+//! How the simulated providers speak: the wire formats and each provider's own error bodies.
 //!
 //! Shapes and tokens come from the providers' documentation and recorded replies. An error
 //! body is chosen so that a right classifier gives exactly the fate's class: where a provider
 //! says "overloaded" with 503 or 429, so does its simulation.
+//!
+//! A format is one file with one [`Speech`]; `Dialect::speech` is the only `match` over them.
 
+mod request;
+mod speech;
 mod anthropic;
 mod openai;
+mod responses;
+mod azure;
+mod google;
+mod gemini;
+mod vertex;
+mod bedrock;
+mod event_stream;
+mod page;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 
-use super::weather::Kind;
-use crate::domain::outcome::Class;
+use super::kind::{Kind, Trouble};
+use crate::domain::time::Timestamp;
+
+pub(super) use request::{Asked, Reading, Refusal, Request};
+pub(super) use speech::{Speech, begun};
 
 /// A wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,47 +38,30 @@ pub enum Dialect {
     Anthropic,
     /// OpenAI Chat Completions, also spoken by many others.
     OpenAi,
+    /// OpenAI Responses.
+    Responses,
+    /// Chat Completions of Azure's deployments.
+    Azure,
+    /// Google's `generateContent`.
+    Gemini,
+    /// Anthropic Messages behind Google's Vertex AI.
+    Vertex,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
 }
 
-/// What a request asks for, as far as the simulator cares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    /// The model, as sent.
-    pub(super) model: String,
-    /// Whether the answer is to be streamed.
-    pub(super) stream: bool,
-    /// Whether a stream is to end with a chunk of usage (`stream_options.include_usage`).
-    pub(super) include_usage: bool,
-    /// Most tokens to answer with.
-    pub(super) tokens_max: u64,
-    /// A rough count of the tokens sent.
-    pub(super) input_tokens: u64,
-}
+/// Names and values of headers.
+pub(super) type Headers = Vec<(&'static str, String)>;
 
-/// Why a request is refused before any weather applies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// No key was sent.
-    NoKey,
-    /// The body is no JSON object.
-    NotJson,
-    /// A required field is missing or of the wrong type.
-    Field(&'static str),
-    /// The model is not in the scenario.
-    NoSuchModel(String),
-    /// The body is larger than the server reads.
-    TooLarge,
-    /// The body did not arrive in time.
-    TooSlow,
-}
-
-/// An error answer.
+/// An answer that is none: an error, or a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ErrorReply {
     /// The HTTP status.
     pub(super) code: u16,
     /// The media type of the body.
     pub(super) content_type: &'static str,
+    /// Headers that belong to this answer only.
+    pub(super) headers: Headers,
     /// The body.
     pub(super) body: String,
 }
@@ -83,11 +83,13 @@ pub(super) struct Voice<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// The pieces of text.
-    words: Vec<&'static str>,
+    words: Vec<Cow<'static, str>>,
+    /// Tokens spent on thoughts that are not shown.
+    thoughts: u64,
     /// Whether the cap on tokens cut it short.
     cut: bool,
-    input_tokens: u64,
-    include_usage: bool,
+    /// What the request asked for.
+    request: Request,
     /// Seconds since the epoch.
     created: u64,
 }
@@ -98,161 +100,7 @@ pub(super) struct Event {
     /// Whether it carries text: the first such piece is the first token.
     pub(super) content: bool,
     /// The bytes on the wire.
-    pub(super) text: String,
-}
-
-/// What every good answer says, one token a word.
-const WORDS: [&str; 8] = ["The", " weather", " is", " fair", " in", " every", " region", "."];
-
-/// The page of a gateway that cannot reach what is behind it.
-const GATEWAY_PAGE: &str = "<html>\r\n\
-<head><title>503 Service Temporarily Unavailable</title></head>\r\n\
-<body>\r\n\
-<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n\
-<hr><center>nginx</center>\r\n\
-</body>\r\n\
-</html>\r\n";
-
-impl Dialect {
-    /// The format a provider's clients usually speak.
-    pub fn of(provider: &str) -> Self {
-        if provider == "anthropic" { Self::Anthropic } else { Self::OpenAi }
-    }
-}
-
-impl Request {
-    /// Reads a request body: the request or why it is refused, and the model if one was named.
-    pub(super) fn read(dialect: Dialect, body: &[u8]) -> (Result<Self, Refusal>, Option<String>) {
-        let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else {
-            return (Err(Refusal::NotJson), None);
-        };
-        let Some(model) = object.get("model").and_then(Value::as_str).filter(|m| !m.is_empty())
-        else {
-            return (Err(Refusal::Field("model")), None);
-        };
-        let named = Some(model.to_owned());
-        if !object.get("messages").is_some_and(Value::is_array) {
-            return (Err(Refusal::Field("messages")), named);
-        }
-        let cap = ["max_tokens", "max_completion_tokens"]
-            .into_iter()
-            .find_map(|name| object.get(name).and_then(Value::as_u64));
-        let tokens_max = match (dialect, cap) {
-            (Dialect::Anthropic, None) => return (Err(Refusal::Field("max_tokens")), named),
-            (Dialect::Anthropic | Dialect::OpenAi, Some(cap)) => cap,
-            (Dialect::OpenAi, None) => u64::MAX,
-        };
-        let include_usage = object
-            .get("stream_options")
-            .and_then(|options| options.get("include_usage"))
-            .is_some_and(|value| value == &Value::Bool(true));
-        let request = Self {
-            model: model.to_owned(),
-            stream: object.get("stream") == Some(&Value::Bool(true)),
-            include_usage,
-            tokens_max,
-            // Four bytes a token is the usual rule of thumb.
-            input_tokens: (body.len() as u64 / 4).max(1),
-        };
-        (Ok(request), named)
-    }
-}
-
-impl ErrorReply {
-    /// Whether a gateway wrote it in the provider's stead: it knows neither the request's id
-    /// nor the account's limits.
-    pub(super) fn is_from_gateway(&self) -> bool {
-        self.content_type != "application/json"
-    }
-}
-
-impl Refusal {
-    /// What a right classifier calls it.
-    pub(super) const fn class(&self) -> Class {
-        match self {
-            Self::NoKey => Class::Auth,
-            Self::TooSlow => Class::Timeout,
-            Self::NotJson | Self::Field(_) | Self::NoSuchModel(_) | Self::TooLarge => {
-                Class::InvalidRequest
-            }
-        }
-    }
-}
-
-impl Answer {
-    /// The answer to a request.
-    pub(super) fn new(request: &Request, created: u64) -> Self {
-        let words: Vec<_> = WORDS
-            .into_iter()
-            .take(usize::try_from(request.tokens_max).unwrap_or(usize::MAX))
-            .collect();
-        Self {
-            cut: words.len() < WORDS.len(),
-            words,
-            input_tokens: request.input_tokens,
-            include_usage: request.include_usage,
-            created,
-        }
-    }
-}
-
-impl Voice<'_> {
-    /// The error this kind of fate is told with; `None` for kinds that are no error answer.
-    pub(super) fn error(&self, kind: Kind) -> Option<ErrorReply> {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::error(self, kind),
-            Dialect::OpenAi => openai::error(self, kind),
-        }
-    }
-
-    /// The answer to a request that is refused.
-    pub(super) fn refusal(&self, refusal: &Refusal) -> ErrorReply {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::refusal(self, refusal),
-            Dialect::OpenAi => openai::refusal(refusal),
-        }
-    }
-
-    /// A whole answer.
-    pub(super) fn whole(&self, answer: &Answer) -> String {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::whole(self, answer),
-            Dialect::OpenAi => openai::whole(self, answer),
-        }
-    }
-
-    /// A streamed answer, to its terminal event.
-    pub(super) fn stream(&self, answer: &Answer) -> Vec<Event> {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::stream(self, answer),
-            Dialect::OpenAi => openai::stream(self, answer),
-        }
-    }
-
-    /// The event that reports overload in the middle of a stream.
-    pub(super) fn overload_event(&self) -> Event {
-        let text = match self.dialect {
-            Dialect::Anthropic => anthropic::overload_event(self),
-            Dialect::OpenAi => openai::overload_event(),
-        };
-        Event { content: false, text }
-    }
-
-    /// The headers of every answer: the request's id under this dialect's name, and the like.
-    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::headers(self),
-            Dialect::OpenAi => openai::headers(self),
-        }
-    }
-
-    /// The headers that tell the state of the account's limits.
-    pub(super) fn limits(&self, limits: &Limits) -> Vec<(&'static str, String)> {
-        match self.dialect {
-            Dialect::Anthropic => anthropic::limits(limits),
-            Dialect::OpenAi => openai::limits(limits),
-        }
-    }
+    pub(super) bytes: Bytes,
 }
 
 /// The state of the account's limits, as the headers tell it.
@@ -265,7 +113,7 @@ pub(super) struct Limits {
     /// When both are full again, from now.
     pub(super) reset_in: Duration,
     /// The same as a moment.
-    pub(super) reset_at: crate::domain::time::Timestamp,
+    pub(super) reset_at: Timestamp,
 }
 
 /// Requests per minute that the simulated accounts are allowed, by the headers' account.
@@ -274,27 +122,179 @@ pub(super) const REQUESTS_PER_MINUTE: u64 = 4_000;
 /// Tokens per minute that the simulated accounts are allowed, by the headers' account.
 pub(super) const TOKENS_PER_MINUTE: u64 = 2_000_000;
 
-/// Seconds as `retry-after` wants them: whole where possible, else with decimals, which the
-/// official SDKs accept.
-pub(super) fn seconds(wait: Duration) -> String {
-    wait.as_secs_f64().to_string()
-}
+/// What every good answer says, one token a word.
+const WORDS: [&str; 8] = ["The", " weather", " is", " fair", " in", " every", " region", "."];
 
-/// Whether a client that retries this may hope.
-pub(super) const fn is_retryable(kind: Kind) -> bool {
-    match kind {
-        Kind::Overloaded
-        | Kind::StreamOverloaded
-        | Kind::RateLimited
-        | Kind::Unavailable
-        | Kind::ServerError
-        | Kind::Reset
-        | Kind::StreamReset
-        | Kind::Slow => true,
-        Kind::Ok | Kind::QuotaExhausted | Kind::Billing | Kind::Auth => false,
+/// One piece of an answer that is too long, in bytes.
+const HUGE_PIECE_BYTES: usize = 64 * 1024;
+
+impl Dialect {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Anthropic,
+        Self::OpenAi,
+        Self::Responses,
+        Self::Azure,
+        Self::Gemini,
+        Self::Vertex,
+        Self::Bedrock,
+    ];
+
+    /// The format a provider's clients usually speak.
+    pub fn of(provider: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.speech().provider() == provider)
+            .unwrap_or(Self::OpenAi)
+    }
+
+    pub(super) fn speech(self) -> &'static dyn Speech {
+        match self {
+            Self::Anthropic => &anthropic::Messages,
+            Self::OpenAi => &openai::Chat,
+            Self::Responses => &responses::Responses,
+            Self::Azure => &azure::Deployments,
+            Self::Gemini => &gemini::GenerateContent,
+            Self::Vertex => &vertex::RawPredict,
+            Self::Bedrock => &bedrock::Converse,
+        }
     }
 }
 
-fn json(code: u16, body: &Value) -> ErrorReply {
-    ErrorReply { code, content_type: "application/json", body: body.to_string() }
+impl ErrorReply {
+    /// An error in JSON.
+    pub(super) fn json(code: u16, body: &Value) -> Self {
+        let (content_type, headers) = ("application/json", Vec::new());
+        Self { code, content_type, headers, body: body.to_string() }
+    }
+
+    /// The same with a header.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Whether a gateway wrote it in the provider's stead: it knows neither the request's id
+    /// nor the account's limits.
+    pub(super) fn is_from_gateway(&self) -> bool {
+        self.content_type != "application/json"
+    }
+}
+
+impl Answer {
+    /// The answer to a request.
+    pub(super) fn new(request: &Request, created: u64) -> Self {
+        // Thoughts are spent first, and the cap counts them.
+        let thoughts = request.thoughts.min(request.tokens_max);
+        let left = usize::try_from(request.tokens_max - thoughts).unwrap_or(usize::MAX);
+        let words: Vec<_> = WORDS.into_iter().map(Cow::Borrowed).take(left).collect();
+        let cut = words.len() < WORDS.len();
+        Self { words, thoughts, cut, request: request.clone(), created }
+    }
+
+    /// The same, with a text that begins with one long piece and does not end with it.
+    pub(super) fn with_huge_piece(mut self) -> Self {
+        let piece = "weather ".repeat(HUGE_PIECE_BYTES / 8);
+        self.words = vec![Cow::Owned(piece), Cow::Borrowed(".")];
+        self
+    }
+
+    fn text(&self) -> String {
+        self.words.concat()
+    }
+
+    fn output_tokens(&self) -> u64 {
+        self.words.len() as u64
+    }
+}
+
+impl Event {
+    /// A piece that is no text of the answer.
+    fn plain(bytes: impl Into<Bytes>) -> Self {
+        Self { content: false, bytes: bytes.into() }
+    }
+
+    /// The same piece as text of the answer.
+    fn with_content(self) -> Self {
+        Self { content: true, ..self }
+    }
+}
+
+impl Voice<'_> {
+    /// What this kind of fate is told with; `None` for kinds that begin an answer, or none.
+    /// Where it makes sense, the client is told to wait so long.
+    pub(super) fn reply(&self, kind: Kind, wait: Duration) -> Option<ErrorReply> {
+        match kind.trouble() {
+            Some(trouble) => Some(self.error(trouble, wait)),
+            None => page::of(kind),
+        }
+    }
+
+    fn error(&self, trouble: Trouble, wait: Duration) -> ErrorReply {
+        let mut reply = self.dialect.speech().error(self, trouble, wait);
+        if !reply.is_from_gateway() {
+            let wait = (trouble == Trouble::RateLimited).then_some(wait);
+            reply.headers.extend(self.dialect.speech().retry(trouble.is_retryable(), wait));
+        }
+        reply
+    }
+
+    /// The id of the request as one that is written as a UUID.
+    fn uuid(&self) -> String {
+        let is_digit = |digit: &char| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase();
+        let id = self.request_id.trim_start_matches("req_");
+        let digits: String =
+            id.chars().filter(is_digit).chain(std::iter::repeat('0')).take(30).collect();
+        let (a, b, c) = (&digits[..8], &digits[8..12], &digits[12..15]);
+        format!("{a}-{b}-4{c}-8{}-{}", &digits[15..18], &digits[18..])
+    }
+
+    /// The id of the request without its prefix, for ids that are made of it.
+    fn id(&self) -> &str {
+        self.request_id.trim_start_matches("req_")
+    }
+}
+
+/// Seconds as `retry-after` wants them: whole where possible, else with decimals, which the
+/// official SDKs accept.
+fn seconds(wait: Duration) -> String {
+    wait.as_secs_f64().to_string()
+}
+
+/// One server-sent event, without a name.
+fn data(value: &Value) -> Event {
+    Event::plain(format!("data: {value}\n\n"))
+}
+
+/// One server-sent event, named by its own `type`.
+fn named(value: &Value) -> Event {
+    let name = value["type"].as_str().expect("every event is written here with its type");
+    Event::plain(format!("event: {name}\ndata: {value}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_provider_has_its_dialect_and_strangers_speak_chat() {
+        for dialect in Dialect::ALL {
+            let provider = dialect.speech().provider();
+            // OpenAI has two; chat is the one that others copied.
+            let usual = if dialect == Dialect::Responses { Dialect::OpenAi } else { dialect };
+            assert_eq!(Dialect::of(provider), usual, "{provider}");
+        }
+        assert_eq!(Dialect::of("nobody"), Dialect::OpenAi);
+    }
+
+    #[test]
+    fn ids_of_requests_can_be_written_as_uuids() {
+        let of = |request_id| {
+            let dialect = Dialect::Bedrock;
+            Voice { dialect, provider: "bedrock", model: "m", request_id }.uuid()
+        };
+        let uuid = "01234567-89ab-4cde-8f00-000001000000";
+        assert_eq!(of("req_0123456789abcdef00000001"), uuid);
+        assert_eq!(of(""), "00000000-0000-4000-8000-000000000000");
+    }
 }

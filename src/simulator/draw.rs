@@ -9,7 +9,7 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::weather::Kind;
+use super::kind::Kind;
 
 /// How the next fate is chosen.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::dialect::{Dialect, Voice};
-use super::weather::{Kind, Weather};
+use super::kind::Kind;
+use super::weather::Weather;
 use crate::domain::outcome::{Attempt, Class, Outcome, Source};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
@@ -52,10 +53,10 @@ impl Fate {
             model: target.model.as_str(),
             request_id: "req_simulated",
         };
-        if self.code == Some(200) {
-            return (self.class == Class::Overloaded).then(|| voice.overload_event().text);
+        if self.kind == Kind::StreamOverloaded {
+            return Some(voice.dialect.speech().overload_text(&voice));
         }
-        voice.error(self.kind).map(|reply| reply.body)
+        voice.reply(self.kind, self.retry_after.unwrap_or_default()).map(|reply| reply.body)
     }
 }
 
@@ -71,11 +72,13 @@ pub(super) fn timed(
     let latency = weather.latency().mul_f64(pace);
     let first = weather.time_to_first_token().mul_f64(pace).min(latency);
     let (duration, time_to_first_token) = match kind {
-        Kind::Ok => (latency, Some(first)),
+        Kind::Ok | Kind::Drip | Kind::Huge => (latency, Some(first)),
         Kind::Slow => {
             let share = first.as_secs_f64() / latency.as_secs_f64().max(f64::MIN_POSITIVE);
             (weather.slow(), Some(weather.slow().mul_f64(share.min(1.0))))
         }
+        // As long as a client waits that waits too long.
+        Kind::HalfOpen => (weather.slow(), None),
         // The stream breaks soon after its first content.
         Kind::StreamOverloaded | Kind::StreamReset => {
             let left = latency.saturating_sub(first);
@@ -88,20 +91,15 @@ pub(super) fn timed(
         | Kind::Auth
         | Kind::Unavailable
         | Kind::ServerError
-        | Kind::Reset => (latency.mul_f64(REFUSAL_SHARE), None),
+        | Kind::Reset
+        | Kind::WrongType
+        | Kind::Redirect => (latency.mul_f64(REFUSAL_SHARE), None),
     };
-    let code = match kind {
-        Kind::Reset => None,
-        Kind::Ok | Kind::Slow | Kind::StreamOverloaded | Kind::StreamReset => Some(200),
-        Kind::Overloaded
-        | Kind::RateLimited
-        | Kind::QuotaExhausted
-        | Kind::Billing
-        | Kind::Auth
-        | Kind::Unavailable
-        | Kind::ServerError => voice.error(kind).map(|reply| reply.code),
-    };
-    let retry_after = (kind == Kind::RateLimited).then(|| weather.retry_after());
+    let retry_after = weather.retry_after();
+    // What is no reply of its own begins as a good answer does.
+    let replied = || voice.reply(kind, retry_after).map_or(200, |reply| reply.code);
+    let code = (kind != Kind::Reset).then(replied);
+    let retry_after = (kind == Kind::RateLimited).then_some(retry_after);
     Fate { kind, class: kind.class(), code, duration, time_to_first_token, retry_after }
 }
 

@@ -238,7 +238,7 @@ pub(super) fn fingerprint(target: &Target) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::weather::Kind;
+    use super::super::kind::Kind;
     use super::*;
     use crate::domain::outcome::Class;
 

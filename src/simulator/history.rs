@@ -17,8 +17,9 @@ use rand::{RngExt, SeedableRng};
 use super::dialect::Dialect;
 use super::fate::{pace, timed};
 use super::fleet::fingerprint;
+use super::kind::Kind;
 use super::scenario::Scenario;
-use super::weather::{Kind, Weather};
+use super::weather::Weather;
 use crate::domain::outcome::{Attempt, Outcome};
 use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
@@ -168,7 +169,16 @@ fn trouble(kind: Kind, load: f64, incident: bool, leads_up: bool) -> f64 {
         Kind::Unavailable | Kind::ServerError | Kind::Reset | Kind::StreamReset => {
             f64::from(u8::from(incident || leads_up))
         }
-        Kind::Ok | Kind::Slow | Kind::QuotaExhausted | Kind::Billing | Kind::Auth => 1.0,
+        Kind::Ok
+        | Kind::Slow
+        | Kind::QuotaExhausted
+        | Kind::Billing
+        | Kind::Auth
+        | Kind::Drip
+        | Kind::HalfOpen
+        | Kind::WrongType
+        | Kind::Redirect
+        | Kind::Huge => 1.0,
     }
 }
 

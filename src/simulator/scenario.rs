@@ -139,7 +139,7 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::super::weather::Kind;
+    use super::super::kind::Kind;
     use super::*;
 
     #[test]

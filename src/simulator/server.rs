@@ -6,22 +6,30 @@
 mod admin;
 mod exchange;
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use super::dialect::{Dialect, Refusal, Request, Voice};
+use super::dialect::{Asked, Dialect, Headers, Refusal, Voice};
 use super::fleet::{Call, Fleet};
 use super::ledger::Entry;
 use crate::domain::outcome::Attempt;
@@ -40,6 +48,9 @@ const EXCHANGES_MAX: usize = 4_096;
 /// How long connections may take to end once the server is told to stop.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 
+/// How long to pause when the system cannot give us another socket.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// What the handlers share.
 #[derive(Clone)]
 struct Stage {
@@ -48,35 +59,75 @@ struct Stage {
     turns: Arc<Semaphore>,
 }
 
+/// Marks a response that is not to be sent: the connection, or in HTTP/2 the stream, is cut.
+/// `axum::serve` knows no such thing, hence the loop below.
+#[derive(Clone, Copy)]
+struct Cut;
+
 /// Serves the fleet until `shutdown`: answers under way are then cut and connections closed.
+/// Clients speak HTTP/1.1, or HTTP/2 without asking first.
 ///
 /// # Errors
-/// When the listener fails.
+/// None at present: a connection that cannot be accepted is waited for.
 pub async fn serve(
     fleet: Fleet,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let turns = Arc::new(Semaphore::new(EXCHANGES_MAX));
-    let stage = Stage { fleet, shutdown: shutdown.clone(), turns };
-    let server = axum::serve(listener, router(stage))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    tokio::select! {
-        served = async { server.await } => served,
-        // A connection that sends half a request and stalls does not hold up the end.
-        () = async { shutdown.cancelled().await; tokio::time::sleep(SHUTDOWN_WAIT).await; } => {
-            Ok(())
-        }
+    let router = router(Stage { fleet, shutdown: shutdown.clone(), turns });
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _peer)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Pieces of a stream leave when they are written.
+        let _ = stream.set_nodelay(true);
+        let service = router
+            .clone()
+            .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new))
+            .map_err(|never: Infallible| -> io::Error { match never {} })
+            .map_result(uncut);
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).half_close(false);
+        builder.http2().timer(TokioTimer::new());
+        let service = TowerToHyperService::new(service);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        connections.spawn(async move {
+            // What goes wrong on one connection is that client's affair.
+            let _ = connection.await;
+        });
     }
+    drop(listener);
+    // A connection that sends half a request and stalls does not hold up the end.
+    let _ = tokio::time::timeout(SHUTDOWN_WAIT, graceful.shutdown()).await;
+    Ok(())
+}
+
+/// Turns a response that is to be cut into the error that cuts it.
+fn uncut(answered: io::Result<Response>) -> io::Result<Response> {
+    let is_cut = |response: &Response| response.extensions().get::<Cut>().is_some();
+    answered.and_then(|response| {
+        let cut = io::Error::from(io::ErrorKind::ConnectionReset);
+        if is_cut(&response) { Err(cut) } else { Ok(response) }
+    })
 }
 
 fn router(stage: Stage) -> Router {
-    Router::new()
-        .route("/v1/messages", post(anthropic))
-        .route("/{provider}/v1/messages", post(messages))
-        .route("/v1/chat/completions", post(openai))
-        .route("/{provider}/v1/chat/completions", post(chat))
-        .route("/{provider}/chat/completions", post(chat))
+    let mut router = Router::new();
+    for dialect in Dialect::ALL {
+        for path in dialect.speech().paths() {
+            let handler = move |stage: State<Stage>, names: Path<_>, request: HttpRequest| {
+                answer(stage.0, dialect, names.0, request)
+            };
+            router = router.route(path, post(handler));
+        }
+    }
+    router
         .route("/admin/ledger", get(admin::ledger))
         .route("/admin/reset-ledger", post(admin::reset_ledger))
         .route("/admin/weather", get(admin::weather).post(admin::set_weather))
@@ -84,46 +135,31 @@ fn router(stage: Stage) -> Router {
         .with_state(stage)
 }
 
-async fn anthropic(stage: State<Stage>, headers: HeaderMap, body: Body) -> Response {
-    answer(stage.0, (Dialect::Anthropic, "anthropic"), headers, body).await
-}
-
-async fn openai(stage: State<Stage>, headers: HeaderMap, body: Body) -> Response {
-    answer(stage.0, (Dialect::OpenAi, "openai"), headers, body).await
-}
-
-async fn messages(
-    stage: State<Stage>,
-    provider: Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    answer(stage.0, (Dialect::Anthropic, &provider), headers, body).await
-}
-
-async fn chat(
-    stage: State<Stage>,
-    provider: Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    answer(stage.0, (Dialect::OpenAi, &provider), headers, body).await
-}
-
 /// One exchange with a provider, from request to response.
 async fn answer(
     stage: Stage,
-    (dialect, provider): (Dialect, &str),
-    headers: HeaderMap,
-    body: Body,
+    dialect: Dialect,
+    names: HashMap<String, String>,
+    request: HttpRequest,
 ) -> Response {
     let turn = Arc::clone(&stage.turns).acquire_owned().await;
     let turn = turn.expect("the semaphore is never closed");
-    let attempt = attempt(&headers);
-    let (request, model) = match read(body).await {
-        Ok(body) => Request::read(dialect, &body),
-        Err(refusal) => (Err(refusal), None),
+    let (head, body) = request.into_parts();
+    let attempt = attempt(&head.headers);
+    let speech = dialect.speech();
+    let body = read(body).await;
+    let asked = Asked {
+        path: head.uri.path(),
+        place: names.get("place").map_or("", String::as_str),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+        body: body.as_deref().unwrap_or_default(),
     };
+    let (request, model) = match &body {
+        Ok(_) => speech.read(&asked),
+        Err(refusal) => (Err(refusal.clone()), None),
+    };
+    let provider = names.get("provider").map_or(speech.provider(), String::as_str);
     let target = target(provider, model.as_deref());
     let request_id = stage.fleet.request_id();
     let voice = Voice {
@@ -134,7 +170,7 @@ async fn answer(
     };
     let now = wall_clock();
     // The key is looked at first, as real providers do.
-    let request = if has_key(&headers) { request } else { Err(Refusal::NoKey) };
+    let request = if speech.has_key(&asked) { request } else { Err(Refusal::NoKey) };
     let drawn = request.and_then(|request| {
         let call = Call { stream: request.stream, attempt };
         let fate = stage.fleet.fate_in(dialect, &target, call, now);
@@ -149,7 +185,7 @@ async fn answer(
             exchange.play(&voice, &request, now).await
         }
         Err(refusal) => {
-            let reply = voice.refusal(&refusal);
+            let reply = speech.refusal(&voice, &refusal);
             let class = refusal.class();
             let code = Some(reply.code);
             stage.fleet.enter(&Entry { target: target.clone(), attempt, class, code });
@@ -179,22 +215,6 @@ fn target(provider: &str, model: Option<&str>) -> Target {
     Target::new(provider, model)
 }
 
-/// Whether there is any key, under either dialect's header.
-fn has_key(headers: &HeaderMap) -> bool {
-    let filled = |name: &str, scheme: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| {
-            let value = value.trim();
-            let key = match value.get(..scheme.len()) {
-                Some(start) if start.eq_ignore_ascii_case(scheme) => &value[scheme.len()..],
-                Some(_) | None => value,
-            };
-            !key.trim().is_empty()
-        })
-    };
-    filled("x-api-key", "") || filled("authorization", "bearer")
-}
-
 /// The number of the try, as the official SDKs tell it: 0 is the first.
 fn attempt(headers: &HeaderMap) -> Attempt {
     let retries = headers
@@ -214,12 +234,7 @@ fn wall_clock() -> Timestamp {
 }
 
 /// A response that is written here and therefore valid.
-fn response(
-    status: u16,
-    content_type: &str,
-    headers: Vec<(&'static str, String)>,
-    body: Body,
-) -> Response {
+fn response(status: u16, content_type: &str, headers: Headers, body: Body) -> Response {
     let status = StatusCode::from_u16(status).expect("every status is a constant of the dialects");
     let builder = Response::builder().status(status).header("content-type", content_type);
     let builder =

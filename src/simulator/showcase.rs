@@ -9,8 +9,9 @@
 
 use std::time::Duration;
 
+use super::kind::Kind;
 use super::scenario::{Plan, Scenario};
-use super::weather::{Kind, Weather};
+use super::weather::Weather;
 use crate::domain::target::Target;
 
 /// One line of the demo fleet.

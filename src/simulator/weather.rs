@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::domain::outcome::Class;
+use super::kind::Kind;
 use crate::domain::time::{MINUTE_MS, millis_of};
 
 /// Longest time a setting may ask for: far beyond any client's patience.
@@ -13,114 +13,6 @@ const WAIT_MS_MAX: u64 = 60 * MINUTE_MS;
 
 /// How far the sum of ratios may exceed 1 by rounding alone.
 const SUM_TOLERANCE: f64 = 1e-9;
-
-/// The ways in which a request can end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A full answer in the usual time.
-    Ok,
-    /// A full answer, but only after `slow_ms`: a client that waits less sees a timeout.
-    Slow,
-    /// Load shed before the answer: 529, or what the provider says instead.
-    Overloaded,
-    /// HTTP 200, then an overload event in the middle of the stream.
-    /// A request that does not stream is answered as [`Kind::Overloaded`].
-    StreamOverloaded,
-    /// The account's short-window limit.
-    RateLimited,
-    /// The account's long-window allowance.
-    QuotaExhausted,
-    /// The account's payment state.
-    Billing,
-    /// The key is refused.
-    Auth,
-    /// An outage without capacity wording: 503.
-    Unavailable,
-    /// An internal error: 500.
-    ServerError,
-    /// The connection is cut before any answer.
-    Reset,
-    /// The connection is cut in the middle of the stream.
-    /// A request that does not stream is cut as by [`Kind::Reset`].
-    StreamReset,
-}
-
-impl Kind {
-    /// How many kinds there are.
-    pub const COUNT: usize = 12;
-
-    /// All kinds, `ok` first.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Ok,
-        Self::Slow,
-        Self::Overloaded,
-        Self::StreamOverloaded,
-        Self::RateLimited,
-        Self::QuotaExhausted,
-        Self::Billing,
-        Self::Auth,
-        Self::Unavailable,
-        Self::ServerError,
-        Self::Reset,
-        Self::StreamReset,
-    ];
-
-    /// The name used in scenario files and by the admin endpoint.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Slow => "slow",
-            Self::Overloaded => "overloaded",
-            Self::StreamOverloaded => "stream_overloaded",
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::Billing => "billing",
-            Self::Auth => "auth",
-            Self::Unavailable => "unavailable",
-            Self::ServerError => "server_error",
-            Self::Reset => "reset",
-            Self::StreamReset => "stream_reset",
-        }
-    }
-
-    /// Position in [`Kind::ALL`], for tables.
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// What a right classifier calls it.
-    pub const fn class(self) -> Class {
-        match self {
-            Self::Ok | Self::Slow => Class::Ok,
-            Self::Overloaded | Self::StreamOverloaded => Class::Overloaded,
-            Self::RateLimited => Class::RateLimited,
-            Self::QuotaExhausted => Class::QuotaExhausted,
-            Self::Billing => Class::Billing,
-            Self::Auth => Class::Auth,
-            Self::Unavailable => Class::Unavailable,
-            Self::ServerError => Class::ServerError,
-            Self::Reset | Self::StreamReset => Class::Network,
-        }
-    }
-
-    /// What happens instead when the request does not stream.
-    pub const fn unstreamed(self) -> Self {
-        match self {
-            Self::StreamOverloaded => Self::Overloaded,
-            Self::StreamReset => Self::Reset,
-            Self::Ok
-            | Self::Slow
-            | Self::Overloaded
-            | Self::RateLimited
-            | Self::QuotaExhausted
-            | Self::Billing
-            | Self::Auth
-            | Self::Unavailable
-            | Self::ServerError
-            | Self::Reset => self,
-        }
-    }
-}
 
 /// Why a setting is not weather.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -179,7 +71,7 @@ enum Setting {
 
 impl Weather {
     /// The names of all settings: ratios first, then times in milliseconds.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 20] = [
         "slow",
         "overloaded",
         "stream_overloaded",
@@ -191,6 +83,11 @@ impl Weather {
         "server_error",
         "reset",
         "stream_reset",
+        "drip",
+        "half_open",
+        "wrong_type",
+        "redirect",
+        "huge",
         "latency_ms",
         "ttft_ms",
         "slow_ms",
@@ -355,10 +252,6 @@ mod tests {
             assert!(Weather::NAMES.contains(&kind.as_str()), "{kind:?}");
         }
         assert_eq!(Weather::default().settings().len(), Weather::NAMES.len());
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(kind.index(), index);
-            assert_eq!(kind.unstreamed().class(), kind.class(), "{kind:?}");
-        }
     }
 
     #[test]

@@ -11,14 +11,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::eventually;
 
+mod dialects;
+mod faults;
+mod formats;
+mod frames;
 mod sdk;
 mod words;
 
+/// Everybody with words or a dialect of their own, and one without.
+const PROVIDERS: [&str; 10] = [
+    "anthropic",
+    "openai",
+    "azure",
+    "gemini",
+    "vertex",
+    "bedrock",
+    "deepseek",
+    "moonshot",
+    "openrouter",
+    "tokenmix",
+];
+
 /// A fleet with one model `m` per provider, quick and exact, in this weather.
-fn fleet(settings: &[(&str, f64)]) -> Fleet {
+pub(crate) fn fleet(settings: &[(&str, f64)]) -> Fleet {
     let quick = [("latency_ms", 2.0), ("ttft_ms", 1.0), ("retry_after_ms", 20.0)];
     let weather = Weather::default().changed(&quick).unwrap().changed(settings).unwrap();
-    let plans = ["anthropic", "openai", "deepseek", "moonshot", "openrouter", "tokenmix"]
+    let plans = PROVIDERS
         .map(|provider| {
             let target = Target::parse(&format!("{provider}/m")).unwrap();
             (target, Plan::constant(weather.clone(), 0.0))
@@ -28,7 +46,7 @@ fn fleet(settings: &[(&str, f64)]) -> Fleet {
 }
 
 /// Runs a test beside the server, which must still be running when the test ends.
-async fn beside<T>(fleet: &Fleet, test: impl AsyncFnOnce(String) -> T) -> T {
+pub(crate) async fn beside<T>(fleet: &Fleet, test: impl AsyncFnOnce(String) -> T) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::select! {
@@ -57,7 +75,7 @@ fn question(model: &str, stream: bool) -> Value {
 }
 
 async fn ask(client: &Client, url: String, stream: bool) -> Response {
-    let request = client.post(url).header("x-api-key", "any").json(&question("m", stream));
+    let request = client.post(url).bearer_auth("any").json(&question("m", stream));
     request.send().await.unwrap()
 }
 
@@ -65,7 +83,7 @@ async fn ask(client: &Client, url: String, stream: bool) -> Response {
 async fn ask_raw(base: &str, path: &str) -> TcpStream {
     let body = question("m", false).to_string();
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\n");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n");
     let request = format!("{head}content-length: {length}\r\n\r\n{body}");
     let mut socket = TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
@@ -73,9 +91,9 @@ async fn ask_raw(base: &str, path: &str) -> TcpStream {
 }
 
 /// A row of the ledger: provider, class, code, count.
-type Row = (String, Class, Option<u16>, u64);
+pub(crate) type Row = (String, Class, Option<u16>, u64);
 
-fn ledger(fleet: &Fleet) -> Vec<Row> {
+pub(crate) fn ledger(fleet: &Fleet) -> Vec<Row> {
     let row = |row: brownout::simulator::LedgerRow| {
         (row.provider.to_string(), row.class, row.code, row.count)
     };
@@ -319,7 +337,7 @@ async fn the_admin_endpoints_change_weather_and_show_the_ledger() {
             reply.json::<Value>().await.unwrap()
         };
         let weather = get("/admin/weather").await;
-        assert_eq!(weather["targets"].as_array().unwrap().len(), 6);
+        assert_eq!(weather["targets"].as_array().unwrap().len(), PROVIDERS.len());
         let row = json!({"provider": "openai", "model": "m", "attempt": "first",
                          "class": "rate_limited", "code": 429, "count": 1});
         assert_eq!(get("/admin/ledger").await, json!({"total": 1, "rows": [row]}));

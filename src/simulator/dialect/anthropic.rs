@@ -1,12 +1,166 @@
 //! Anthropic Messages: bodies, events and headers.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{Answer, ErrorReply, Event, Limits, Refusal, Voice};
+use serde_json::{Map, Value, json};
+
+use super::request::{self, Asked, Reading, Refusal, Request};
+use super::{Answer, ErrorReply, Event, Headers, Limits, Speech, Voice, named};
 use super::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
-use crate::simulator::weather::Kind;
+use crate::simulator::kind::Trouble;
 
-fn envelope(voice: &Voice<'_>, kind: &str, message: &str) -> Value {
+/// Anthropic Messages.
+pub(super) struct Messages;
+
+impl Speech for Messages {
+    fn provider(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn paths(&self) -> &'static [&'static str] {
+        &["/v1/messages", "/{provider}/v1/messages"]
+    }
+
+    fn has_key(&self, asked: &Asked<'_>) -> bool {
+        asked.has_header("x-api-key") || asked.has_bearer()
+    }
+
+    fn read(&self, asked: &Asked<'_>) -> Reading {
+        request::named_in_body(asked, rest)
+    }
+
+    fn error(&self, voice: &Voice<'_>, trouble: Trouble, _wait: Duration) -> ErrorReply {
+        let (code, name, message) = match trouble {
+            Trouble::Overloaded => (529, "overloaded_error", "Overloaded"),
+            Trouble::RateLimited => (
+                429,
+                "rate_limit_error",
+                "This request would exceed your organization's rate limit of 4,000 requests per \
+                 minute.",
+            ),
+            Trouble::QuotaExhausted => {
+                let message = "Your organization has reached its monthly API usage threshold.";
+                let mut body = envelope(voice, "rate_limit_error", message);
+                body["error"]["details"] = json!({"error_code": "enforced_spend_limit_reached"});
+                return ErrorReply::json(429, &body);
+            }
+            Trouble::Billing => (
+                402,
+                "billing_error",
+                "There is an issue with your billing or payment information.",
+            ),
+            Trouble::Auth => (401, "authentication_error", "invalid x-api-key"),
+            Trouble::Unavailable => {
+                // Written by the proxy in front of the API, not by the API.
+                let body = "upstream connect error or disconnect/reset before headers. \
+                            reset reason: connection termination";
+                let (content_type, headers) = ("text/plain", Vec::new());
+                return ErrorReply { code: 503, content_type, headers, body: body.to_owned() };
+            }
+            Trouble::ServerError => (500, "api_error", "Internal server error"),
+        };
+        ErrorReply::json(code, &envelope(voice, name, message))
+    }
+
+    fn refusal(&self, voice: &Voice<'_>, refusal: &Refusal) -> ErrorReply {
+        let (code, name) = match refusal {
+            Refusal::NoKey => {
+                let message = "x-api-key header is required";
+                return ErrorReply::json(401, &envelope(voice, "authentication_error", message));
+            }
+            Refusal::NotJson | Refusal::Field(_) | Refusal::Extra(_) | Refusal::TooSmall(..) => {
+                (400, "invalid_request_error")
+            }
+            Refusal::NoSuchCall | Refusal::NoSuchModel(_) => (404, "not_found_error"),
+            Refusal::TooLarge => (413, "request_too_large"),
+            Refusal::TooSlow => (408, "timeout_error"),
+        };
+        ErrorReply::json(code, &envelope(voice, name, &refusal.sentence()))
+    }
+
+    fn whole(&self, voice: &Voice<'_>, answer: &Answer) -> String {
+        json!({
+            "id": message_id(voice),
+            "type": "message",
+            "role": "assistant",
+            "model": voice.model,
+            "content": [{"type": "text", "text": answer.text()}],
+            "stop_reason": stop_reason(answer),
+            "stop_sequence": null,
+            "usage": usage(answer, answer.output_tokens()),
+        })
+        .to_string()
+    }
+
+    fn stream(&self, voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
+        let message = json!({
+            "id": message_id(voice),
+            "type": "message",
+            "role": "assistant",
+            "model": voice.model,
+            "content": [],
+            "stop_reason": null,
+            "stop_sequence": null,
+            "usage": usage(answer, 1),
+        });
+        let start = json!({
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": ""},
+        });
+        let mut events = vec![
+            named(&json!({"type": "message_start", "message": message})),
+            named(&start),
+            named(&json!({"type": "ping"})),
+        ];
+        for word in &answer.words {
+            let delta = json!({"type": "text_delta", "text": word});
+            let delta = json!({"type": "content_block_delta", "index": 0, "delta": delta});
+            events.push(named(&delta).with_content());
+        }
+        events.push(named(&json!({"type": "content_block_stop", "index": 0})));
+        events.push(named(&json!({
+            "type": "message_delta",
+            "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
+            "usage": {"output_tokens": answer.output_tokens()},
+        })));
+        events.push(named(&json!({"type": "message_stop"})));
+        events
+    }
+
+    fn overload_event(&self, voice: &Voice<'_>) -> Event {
+        named(&envelope(voice, "overloaded_error", "Overloaded"))
+    }
+
+    fn headers(&self, voice: &Voice<'_>) -> Headers {
+        vec![
+            ("request-id", voice.request_id.to_owned()),
+            ("anthropic-organization-id", "00000000-0000-4000-8000-000000010530".to_owned()),
+        ]
+    }
+
+    fn limits(&self, limits: &Limits) -> Headers {
+        let reset = limits.reset_at.to_string();
+        vec![
+            ("anthropic-ratelimit-requests-limit", REQUESTS_PER_MINUTE.to_string()),
+            ("anthropic-ratelimit-requests-remaining", limits.requests_remaining.to_string()),
+            ("anthropic-ratelimit-requests-reset", reset.clone()),
+            ("anthropic-ratelimit-tokens-limit", TOKENS_PER_MINUTE.to_string()),
+            ("anthropic-ratelimit-tokens-remaining", limits.tokens_remaining.to_string()),
+            ("anthropic-ratelimit-tokens-reset", reset),
+        ]
+    }
+}
+
+/// What a body says beside its model.
+pub(super) fn rest(object: &Map<String, Value>, request: Request) -> Result<Request, Refusal> {
+    request::array(object, "messages")?;
+    let cap = object.get("max_tokens").and_then(Value::as_u64);
+    let tokens_max = cap.ok_or(Refusal::Field("max_tokens"))?;
+    Ok(Request { stream: request::is_true(object, "stream"), tokens_max, ..request })
+}
+
+pub(super) fn envelope(voice: &Voice<'_>, kind: &str, message: &str) -> Value {
     json!({
         "type": "error",
         "error": {"details": null, "type": kind, "message": message},
@@ -14,64 +168,13 @@ fn envelope(voice: &Voice<'_>, kind: &str, message: &str) -> Value {
     })
 }
 
-pub(super) fn error(voice: &Voice<'_>, kind: Kind) -> Option<ErrorReply> {
-    let (code, name, message) = match kind {
-        Kind::Ok | Kind::Slow | Kind::Reset | Kind::StreamReset => return None,
-        Kind::Overloaded | Kind::StreamOverloaded => (529, "overloaded_error", "Overloaded"),
-        Kind::RateLimited => (
-            429,
-            "rate_limit_error",
-            "This request would exceed your organization's rate limit of 4,000 requests per \
-             minute.",
-        ),
-        Kind::QuotaExhausted => {
-            let message = "Your organization has reached its monthly API usage threshold.";
-            let mut body = envelope(voice, "rate_limit_error", message);
-            body["error"]["details"] = json!({"error_code": "enforced_spend_limit_reached"});
-            return Some(super::json(429, &body));
-        }
-        Kind::Billing => {
-            (402, "billing_error", "There is an issue with your billing or payment information.")
-        }
-        Kind::Auth => (401, "authentication_error", "invalid x-api-key"),
-        Kind::Unavailable => {
-            // Written by the proxy in front of the API, not by the API.
-            let body = "upstream connect error or disconnect/reset before headers. \
-                        reset reason: connection termination";
-            return Some(ErrorReply {
-                code: 503,
-                content_type: "text/plain",
-                body: body.to_owned(),
-            });
-        }
-        Kind::ServerError => (500, "api_error", "Internal server error"),
-    };
-    Some(super::json(code, &envelope(voice, name, message)))
-}
-
-pub(super) fn refusal(voice: &Voice<'_>, refusal: &Refusal) -> ErrorReply {
-    let (code, name, message) = match refusal {
-        Refusal::NoKey => (401, "authentication_error", "x-api-key header is required".to_owned()),
-        Refusal::NotJson => {
-            (400, "invalid_request_error", "The request body is not valid JSON.".to_owned())
-        }
-        Refusal::Field(name) => (400, "invalid_request_error", format!("{name}: Field required")),
-        Refusal::NoSuchModel(model) => (404, "not_found_error", format!("model: {model}")),
-        Refusal::TooLarge => {
-            (413, "request_too_large", "Request exceeds the maximum size".to_owned())
-        }
-        Refusal::TooSlow => (408, "timeout_error", "Request timeout".to_owned()),
-    };
-    super::json(code, &envelope(voice, name, &message))
-}
-
 fn message_id(voice: &Voice<'_>) -> String {
-    format!("msg_{}", voice.request_id.trim_start_matches("req_"))
+    format!("msg_{}", voice.id())
 }
 
-fn usage(input_tokens: u64, output_tokens: usize) -> Value {
+fn usage(answer: &Answer, output_tokens: u64) -> Value {
     json!({
-        "input_tokens": input_tokens,
+        "input_tokens": answer.request.input_tokens,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
         "output_tokens": output_tokens,
@@ -81,82 +184,4 @@ fn usage(input_tokens: u64, output_tokens: usize) -> Value {
 
 fn stop_reason(answer: &Answer) -> &'static str {
     if answer.cut { "max_tokens" } else { "end_turn" }
-}
-
-pub(super) fn whole(voice: &Voice<'_>, answer: &Answer) -> String {
-    json!({
-        "id": message_id(voice),
-        "type": "message",
-        "role": "assistant",
-        "model": voice.model,
-        "content": [{"type": "text", "text": answer.words.concat()}],
-        "stop_reason": stop_reason(answer),
-        "stop_sequence": null,
-        "usage": usage(answer.input_tokens, answer.words.len()),
-    })
-    .to_string()
-}
-
-pub(super) fn stream(voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
-    let message = json!({
-        "id": message_id(voice),
-        "type": "message",
-        "role": "assistant",
-        "model": voice.model,
-        "content": [],
-        "stop_reason": null,
-        "stop_sequence": null,
-        "usage": usage(answer.input_tokens, 1),
-    });
-    let start = json!({
-        "type": "content_block_start",
-        "index": 0,
-        "content_block": {"type": "text", "text": ""},
-    });
-    let mut events = vec![
-        event(&json!({"type": "message_start", "message": message})),
-        event(&start),
-        event(&json!({"type": "ping"})),
-    ];
-    for word in &answer.words {
-        let delta = json!({"type": "text_delta", "text": word});
-        let delta = json!({"type": "content_block_delta", "index": 0, "delta": delta});
-        events.push(Event { content: true, ..event(&delta) });
-    }
-    events.push(event(&json!({"type": "content_block_stop", "index": 0})));
-    events.push(event(&json!({
-        "type": "message_delta",
-        "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
-        "usage": {"output_tokens": answer.words.len()},
-    })));
-    events.push(event(&json!({"type": "message_stop"})));
-    events
-}
-
-pub(super) fn overload_event(voice: &Voice<'_>) -> String {
-    event(&envelope(voice, "overloaded_error", "Overloaded")).text
-}
-
-fn event(data: &Value) -> Event {
-    let name = data["type"].as_str().expect("every event is written here with its type");
-    Event { content: false, text: format!("event: {name}\ndata: {data}\n\n") }
-}
-
-pub(super) fn headers(voice: &Voice<'_>) -> Vec<(&'static str, String)> {
-    vec![
-        ("request-id", voice.request_id.to_owned()),
-        ("anthropic-organization-id", "00000000-0000-4000-8000-000000010530".to_owned()),
-    ]
-}
-
-pub(super) fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
-    let reset = limits.reset_at.to_string();
-    vec![
-        ("anthropic-ratelimit-requests-limit", REQUESTS_PER_MINUTE.to_string()),
-        ("anthropic-ratelimit-requests-remaining", limits.requests_remaining.to_string()),
-        ("anthropic-ratelimit-requests-reset", reset.clone()),
-        ("anthropic-ratelimit-tokens-limit", TOKENS_PER_MINUTE.to_string()),
-        ("anthropic-ratelimit-tokens-remaining", limits.tokens_remaining.to_string()),
-        ("anthropic-ratelimit-tokens-reset", reset),
-    ]
 }

@@ -3,40 +3,111 @@
 //! The envelope is shared, the words are not: what one provider tells with 529 another tells
 //! with 503 or 429.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{Answer, ErrorReply, Event, GATEWAY_PAGE, Limits, Refusal, Voice};
+use serde_json::{Map, Value, json};
+
+use super::request::{self, Asked, Reading, Refusal, Request};
+use super::{Answer, ErrorReply, Event, Headers, Limits, Speech, Voice, data, page};
 use super::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
-use crate::simulator::weather::Kind;
+use crate::simulator::kind::Trouble;
 
-fn envelope(kind: &str, code: Option<&str>, message: &str) -> Value {
+/// OpenAI Chat Completions.
+pub(super) struct Chat;
+
+impl Speech for Chat {
+    fn provider(&self) -> &'static str {
+        "openai"
+    }
+
+    fn paths(&self) -> &'static [&'static str] {
+        &["/v1/chat/completions", "/{provider}/v1/chat/completions", "/{provider}/chat/completions"]
+    }
+
+    fn has_key(&self, asked: &Asked<'_>) -> bool {
+        asked.has_bearer()
+    }
+
+    fn read(&self, asked: &Asked<'_>) -> Reading {
+        request::named_in_body(asked, rest)
+    }
+
+    fn error(&self, voice: &Voice<'_>, trouble: Trouble, _wait: Duration) -> ErrorReply {
+        let (code, body) = match trouble {
+            Trouble::Overloaded => overloaded(voice.provider),
+            Trouble::RateLimited => rate_limited(voice),
+            Trouble::QuotaExhausted => quota_exhausted(voice.provider),
+            Trouble::Billing => billing(voice.provider),
+            Trouble::Auth => auth(voice.provider),
+            Trouble::Unavailable => return unavailable(voice.provider),
+            Trouble::ServerError => (
+                500,
+                envelope(
+                    "server_error",
+                    None,
+                    "The server had an error while processing your request. Sorry about that!",
+                ),
+            ),
+        };
+        ErrorReply::json(code, &body)
+    }
+
+    fn refusal(&self, _voice: &Voice<'_>, refusal: &Refusal) -> ErrorReply {
+        refused(refusal)
+    }
+
+    fn whole(&self, voice: &Voice<'_>, answer: &Answer) -> String {
+        whole(voice, answer).to_string()
+    }
+
+    fn stream(&self, voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
+        let mut events = Vec::new();
+        if voice.provider == "deepseek" {
+            // What it sends while a request waits in its queue.
+            events.push(Event::plain(": keep-alive\n\n"));
+        }
+        events.extend(chunks(voice, answer).into_iter().map(|(content, chunk)| {
+            let event = data(&chunk);
+            if content { event.with_content() } else { event }
+        }));
+        events.push(done());
+        events
+    }
+
+    fn overload_event(&self, _voice: &Voice<'_>) -> Event {
+        data(&overloaded("").1)
+    }
+
+    fn headers(&self, voice: &Voice<'_>) -> Headers {
+        headers(voice)
+    }
+
+    fn limits(&self, limits: &Limits) -> Headers {
+        told(limits)
+    }
+}
+
+/// What a body says beside its model.
+pub(super) fn rest(object: &Map<String, Value>, request: Request) -> Result<Request, Refusal> {
+    request::array(object, "messages")?;
+    let cap = ["max_tokens", "max_completion_tokens"]
+        .into_iter()
+        .find_map(|name| object.get(name).and_then(Value::as_u64));
+    let include_usage = object
+        .get("stream_options")
+        .and_then(|options| options.get("include_usage"))
+        .is_some_and(|value| value == &Value::Bool(true));
+    let stream = request::is_true(object, "stream");
+    Ok(Request { stream, include_usage, tokens_max: cap.unwrap_or(u64::MAX), ..request })
+}
+
+pub(super) fn envelope(kind: &str, code: Option<&str>, message: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
 /// The envelope of OpenRouter, which puts the number into the body.
 fn routed(code: u16, message: &str, error_type: &str) -> Value {
     json!({"error": {"code": code, "message": message, "metadata": {"error_type": error_type}}})
-}
-
-pub(super) fn error(voice: &Voice<'_>, kind: Kind) -> Option<ErrorReply> {
-    let (code, body) = match kind {
-        Kind::Ok | Kind::Slow | Kind::Reset | Kind::StreamReset => return None,
-        Kind::Overloaded | Kind::StreamOverloaded => overloaded(voice.provider),
-        Kind::RateLimited => rate_limited(voice),
-        Kind::QuotaExhausted => quota_exhausted(voice.provider),
-        Kind::Billing => billing(voice.provider),
-        Kind::Auth => auth(voice.provider),
-        Kind::Unavailable => return Some(unavailable(voice.provider)),
-        Kind::ServerError => (
-            500,
-            envelope(
-                "server_error",
-                None,
-                "The server had an error while processing your request. Sorry about that!",
-            ),
-        ),
-    };
-    Some(super::json(code, &body))
 }
 
 fn overloaded(provider: &str) -> (u16, Value) {
@@ -113,11 +184,7 @@ fn auth(provider: &str) -> (u16, Value) {
 fn unavailable(provider: &str) -> ErrorReply {
     let body = match provider {
         "deepseek" | "together" | "bedrock" | "coreweave" => {
-            return ErrorReply {
-                code: 503,
-                content_type: "text/html",
-                body: GATEWAY_PAGE.to_owned(),
-            };
+            return page::gateway();
         }
         "moonshot" => {
             envelope("server_unavailable", None, "The service is temporarily unavailable")
@@ -128,11 +195,16 @@ fn unavailable(provider: &str) -> ErrorReply {
         }
         _ => envelope("service_unavailable_error", None, "The service is temporarily unavailable"),
     };
-    super::json(503, &body)
+    ErrorReply::json(503, &body)
 }
 
-pub(super) fn refusal(refusal: &Refusal) -> ErrorReply {
+pub(super) fn refused(refusal: &Refusal) -> ErrorReply {
     let invalid = "invalid_request_error";
+    let about = |code: &str, name: &str, message: &str| {
+        let mut body = envelope(invalid, Some(code), message);
+        body["error"]["param"] = json!(name);
+        body
+    };
     let (code, body) = match refusal {
         Refusal::NoKey => {
             let message = "You didn't provide an API key. You need to provide your API key in an \
@@ -145,10 +217,19 @@ pub(super) fn refusal(refusal: &Refusal) -> ErrorReply {
         }
         Refusal::Field(name) => {
             let message = format!("Missing required parameter: '{name}'.");
-            let mut body = envelope(invalid, Some("missing_required_parameter"), &message);
-            body["error"]["param"] = json!(name);
-            (400, body)
+            (400, about("missing_required_parameter", name, &message))
         }
+        Refusal::Extra(name) => {
+            let message = format!("Unknown parameter: '{name}'.");
+            (400, about("unknown_parameter", name, &message))
+        }
+        Refusal::TooSmall(name, least) => {
+            let message = format!(
+                "Invalid '{name}': integer below minimum value. Expected a value >= {least}."
+            );
+            (400, about("integer_below_min_value", name, &message))
+        }
+        Refusal::NoSuchCall => (404, envelope(invalid, Some("unknown_url"), "Invalid URL")),
         Refusal::NoSuchModel(model) => {
             let message =
                 format!("The model `{model}` does not exist or you do not have access to it.");
@@ -160,19 +241,15 @@ pub(super) fn refusal(refusal: &Refusal) -> ErrorReply {
         }
         Refusal::TooSlow => (408, envelope("timeout", None, "The request did not arrive in time.")),
     };
-    super::json(code, &body)
-}
-
-fn completion_id(voice: &Voice<'_>) -> String {
-    format!("chatcmpl-{}", voice.request_id.trim_start_matches("req_"))
+    ErrorReply::json(code, &body)
 }
 
 fn usage(answer: &Answer) -> Value {
-    let output_tokens = answer.words.len() as u64;
+    let (input_tokens, output_tokens) = (answer.request.input_tokens, answer.output_tokens());
     json!({
-        "prompt_tokens": answer.input_tokens,
+        "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
-        "total_tokens": answer.input_tokens.saturating_add(output_tokens),
+        "total_tokens": input_tokens.saturating_add(output_tokens),
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     })
@@ -182,15 +259,15 @@ fn finish_reason(answer: &Answer) -> &'static str {
     if answer.cut { "length" } else { "stop" }
 }
 
-pub(super) fn whole(voice: &Voice<'_>, answer: &Answer) -> String {
+pub(super) fn whole(voice: &Voice<'_>, answer: &Answer) -> Value {
     let message = json!({
         "role": "assistant",
-        "content": answer.words.concat(),
+        "content": answer.text(),
         "refusal": null,
         "annotations": [],
     });
     json!({
-        "id": completion_id(voice),
+        "id": format!("chatcmpl-{}", voice.id()),
         "object": "chat.completion",
         "created": answer.created,
         "model": voice.model,
@@ -204,13 +281,13 @@ pub(super) fn whole(voice: &Voice<'_>, answer: &Answer) -> String {
         "service_tier": "default",
         "system_fingerprint": null,
     })
-    .to_string()
 }
 
-pub(super) fn stream(voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
+/// The chunks of a stream, and whether each of them carries text.
+pub(super) fn chunks(voice: &Voice<'_>, answer: &Answer) -> Vec<(bool, Value)> {
     let chunk = |choices: Value, usage: Value| {
         let mut data = json!({
-            "id": completion_id(voice),
+            "id": format!("chatcmpl-{}", voice.id()),
             "object": "chat.completion.chunk",
             "created": answer.created,
             "model": voice.model,
@@ -218,41 +295,33 @@ pub(super) fn stream(voice: &Voice<'_>, answer: &Answer) -> Vec<Event> {
             "system_fingerprint": null,
             "choices": choices,
         });
-        if answer.include_usage {
+        if answer.request.include_usage {
             data["usage"] = usage;
         }
-        Event { content: false, text: format!("data: {data}\n\n") }
+        data
     };
     let choice = |delta: Value, finish: Option<&str>| {
         let logprobs = Value::Null;
         json!([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}])
     };
-    let mut events = Vec::new();
-    if voice.provider == "deepseek" {
-        // What it sends while a request waits in its queue.
-        events.push(Event { content: false, text: ": keep-alive\n\n".to_owned() });
-    }
     let role = json!({"role": "assistant", "content": "", "refusal": null});
-    events.push(chunk(choice(role, None), Value::Null));
+    let mut chunks = vec![(false, chunk(choice(role, None), Value::Null))];
     for word in &answer.words {
-        let event = chunk(choice(json!({"content": word}), None), Value::Null);
-        events.push(Event { content: true, ..event });
+        chunks.push((true, chunk(choice(json!({"content": word}), None), Value::Null)));
     }
-    events.push(chunk(choice(json!({}), Some(finish_reason(answer))), Value::Null));
-    if answer.include_usage {
-        events.push(chunk(json!([]), usage(answer)));
+    chunks.push((false, chunk(choice(json!({}), Some(finish_reason(answer))), Value::Null)));
+    if answer.request.include_usage {
+        chunks.push((false, chunk(json!([]), usage(answer))));
     }
-    events.push(Event { content: false, text: "data: [DONE]\n\n".to_owned() });
-    events
+    chunks
 }
 
-pub(super) fn overload_event() -> String {
-    let message = "Our servers are currently overloaded. Please try again later.";
-    let body = envelope("service_unavailable_error", Some("server_is_overloaded"), message);
-    format!("data: {body}\n\n")
+/// The last event of every stream.
+pub(super) fn done() -> Event {
+    Event::plain("data: [DONE]\n\n")
 }
 
-pub(super) fn headers(voice: &Voice<'_>) -> Vec<(&'static str, String)> {
+pub(super) fn headers(voice: &Voice<'_>) -> Headers {
     let mut headers = vec![("x-request-id", voice.request_id.to_owned())];
     if voice.provider == "openai" {
         headers.push(("openai-version", "2020-10-01".to_owned()));
@@ -261,7 +330,8 @@ pub(super) fn headers(voice: &Voice<'_>) -> Vec<(&'static str, String)> {
     headers
 }
 
-pub(super) fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
+/// The account's limits as OpenAI's headers tell them.
+pub(super) fn told(limits: &Limits) -> Headers {
     let reset = format!("{}ms", limits.reset_in.as_millis());
     vec![
         ("x-ratelimit-limit-requests", REQUESTS_PER_MINUTE.to_string()),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::super::dialect::Dialect;
 use super::super::node::{Node, Placed, Problem};
 use super::super::scenario::Reader;
 use super::super::weather::Weather;
@@ -70,10 +71,14 @@ pub(super) async fn set_weather(stage: State<Stage>, body: Body) -> Response {
 }
 
 pub(super) async fn not_found() -> Response {
-    let message = "no such endpoint; POST /{provider}/v1/messages, \
-                   POST /{provider}/v1/chat/completions, GET /admin/ledger, \
-                   GET or POST /admin/weather, POST /admin/reset-ledger";
-    error(404, "not_found", message)
+    let paths = Dialect::ALL.into_iter().flat_map(|dialect| dialect.speech().paths());
+    let paths: Vec<_> = paths.map(|path| format!("POST {path}")).collect();
+    let message = format!(
+        "no such endpoint; {}, GET /admin/ledger, GET or POST /admin/weather, \
+         POST /admin/reset-ledger",
+        paths.join(", ")
+    );
+    error(404, "not_found", &message)
 }
 
 type Settings = Vec<(&'static str, f64)>;

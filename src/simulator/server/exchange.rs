@@ -15,18 +15,27 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::super::dialect::{self, Answer, ErrorReply, Event, Limits, Request, Voice};
+use super::super::dialect::{Answer, ErrorReply, Event, Headers, Limits, Request, Voice, begun};
 use super::super::dialect::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
 use super::super::fate::Fate;
 use super::super::fleet::Fleet;
+use super::super::kind::Kind;
 use super::super::ledger::Entry;
-use super::super::weather::Kind;
-use super::{Stage, response};
+use super::{Cut, Stage, response};
 use crate::domain::outcome::Class;
 use crate::domain::time::{MINUTE_MS, Timestamp};
 
 /// Time between the last piece and a cut, so that the piece leaves before the connection ends.
 const CUT_AFTER: Duration = Duration::from_millis(5);
+
+/// The pieces of an answer that drips, in bytes: no length that anything else has.
+const DRIP_BYTES: usize = 7;
+
+/// Time between two drips: long enough for each to leave in a packet of its own.
+const DRIP_AFTER: Duration = Duration::from_millis(1);
+
+/// How often the one piece of a huge answer is sent: 16 MiB in all.
+const HUGE_PIECES: usize = 256;
 
 /// An exchange under way; dropped before its end, it corrects the ledger.
 pub(super) struct Exchange {
@@ -49,6 +58,8 @@ enum Step {
     Send(Duration, Event),
     /// Cut the connection.
     Cut,
+    /// Say nothing more, and do not end.
+    Silence,
 }
 
 impl Exchange {
@@ -79,13 +90,12 @@ impl Exchange {
         now: Timestamp,
     ) -> Response {
         let mut headers = self.limits(voice, now);
-        let answer = Answer::new(request, now.secs());
-        if let Some(reply) = voice.error(self.fate.kind).filter(|_| self.fate.code != Some(200)) {
+        let wait = self.fate.retry_after.unwrap_or_default();
+        if let Some(reply) = voice.reply(self.fate.kind, wait) {
             if !pause(&self.shutdown, self.fate.duration).await {
                 return cut();
             }
             self.ended = true;
-            headers.extend(retry_headers(&self.fate));
             return error_response(voice, &reply, headers);
         }
         if self.fate.kind == Kind::Reset {
@@ -93,39 +103,58 @@ impl Exchange {
             self.ended = true;
             return cut();
         }
-        headers.extend(voice.headers());
+        let speech = voice.dialect.speech();
+        headers.extend(speech.headers(voice));
+        let is_huge = self.fate.kind == Kind::Huge;
+        let answer = Answer::new(request, now.secs());
+        let answer = if is_huge { answer.with_huge_piece() } else { answer };
         if request.stream {
             headers.push(("cache-control", "no-cache".to_owned()));
-            let steps = self.steps(voice, &answer);
-            return response(200, "text/event-stream; charset=utf-8", headers, self.stream(steps));
+            let steps = self.streamed(voice, speech.stream(voice, &answer));
+            return response(200, speech.stream_type(), headers, self.stream(steps));
+        }
+        let whole = Event { content: true, bytes: Bytes::from(speech.whole(voice, &answer)) };
+        let steps = self.whole(whole);
+        if steps.len() > 1 {
+            return response(200, "application/json", headers, self.stream(steps));
         }
         if !pause(&self.shutdown, self.fate.duration).await {
             return cut();
         }
         self.ended = true;
-        response(200, "application/json", headers, Body::from(voice.whole(&answer)))
+        let body = steps.into_iter().find_map(Step::bytes).unwrap_or_default();
+        response(200, "application/json", headers, Body::from(body))
     }
 
-    /// The pieces of the stream with the pauses between them.
-    fn steps(&self, voice: &Voice<'_>, answer: &Answer) -> VecDeque<Step> {
-        let mut events = voice.stream(answer);
+    /// The pieces of a stream with the pauses between them.
+    fn streamed(&self, voice: &Voice<'_>, mut events: Vec<Event>) -> VecDeque<Step> {
+        let speech = voice.dialect.speech();
         let first = self.fate.time_to_first_token.unwrap_or(self.fate.duration);
-        let mut steps = VecDeque::new();
         let end = match self.fate.kind {
-            Kind::StreamOverloaded | Kind::StreamReset => {
-                // Everything up to and with the first content, then the trouble. An answer of no
-                // tokens has no content; the first event is then enough, it is not terminal.
+            Kind::StreamOverloaded => {
+                events.truncate(speech.overloaded_after(&events));
+                let wait = if events.iter().any(|it| it.content) { Duration::ZERO } else { first };
+                Some(Step::Send(wait, speech.overload_event(voice)))
+            }
+            Kind::StreamReset => {
+                events.truncate(begun(&events));
+                Some(Step::Cut)
+            }
+            Kind::HalfOpen => {
+                let content = events.iter().position(|event| event.content).unwrap_or(1);
+                events.truncate(content.min(1));
+                Some(Step::Silence)
+            }
+            Kind::Huge => {
                 let content = events.iter().position(|event| event.content);
-                events.truncate(content.map_or(1, |index| index + 1));
-                let overloaded = self.fate.kind == Kind::StreamOverloaded;
-                Some(if overloaded {
-                    Step::Send(Duration::ZERO, voice.overload_event())
-                } else {
-                    Step::Cut
-                })
+                let piece = content.map(|index| events[index].clone());
+                let at = content.unwrap_or_default();
+                events.splice(at..at, piece.into_iter().cycle().take(HUGE_PIECES));
+                None
             }
             Kind::Ok
             | Kind::Slow
+            | Kind::Drip
             | Kind::Overloaded
             | Kind::RateLimited
             | Kind::QuotaExhausted
@@ -133,20 +162,77 @@ impl Exchange {
             | Kind::Auth
             | Kind::Unavailable
             | Kind::ServerError
-            | Kind::Reset => None,
+            | Kind::Reset
+            | Kind::WrongType
+            | Kind::Redirect => None,
         };
         let contents = events.iter().filter(|event| event.content).count().max(1);
         let rest = self.fate.duration.saturating_sub(first);
         let mut before = first;
+        let mut steps = VecDeque::new();
         for event in events {
             let wait = if event.content { before } else { Duration::ZERO };
             if event.content {
                 before = rest / u32::try_from(contents).unwrap_or(u32::MAX);
             }
-            steps.push_back(Step::Send(wait, event));
+            self.push(&mut steps, wait, event);
         }
         steps.extend(end);
         steps
+    }
+
+    /// The pieces of an answer that is not streamed: one, unless its fate is another.
+    fn whole(&self, whole: Event) -> VecDeque<Step> {
+        let mut steps = VecDeque::new();
+        match self.fate.kind {
+            Kind::HalfOpen => {
+                let bytes = whole.bytes.slice(..whole.bytes.len() / 2);
+                steps.push_back(Step::Send(Duration::ZERO, Event { content: false, bytes }));
+                steps.push_back(Step::Silence);
+            }
+            Kind::Huge => {
+                // Blanks before a JSON text are allowed: the answer is past where anyone reads.
+                let blanks = Bytes::from(vec![b' '; whole.bytes.len()]);
+                let mut wait = self.fate.duration;
+                for bytes in std::iter::repeat_n(blanks, HUGE_PIECES) {
+                    steps.push_back(Step::Send(wait, Event { content: false, bytes }));
+                    wait = Duration::ZERO;
+                }
+                steps.push_back(Step::Send(wait, whole));
+            }
+            Kind::Ok
+            | Kind::Slow
+            | Kind::Drip
+            | Kind::Overloaded
+            | Kind::StreamOverloaded
+            | Kind::RateLimited
+            | Kind::QuotaExhausted
+            | Kind::Billing
+            | Kind::Auth
+            | Kind::Unavailable
+            | Kind::ServerError
+            | Kind::Reset
+            | Kind::StreamReset
+            | Kind::WrongType
+            | Kind::Redirect => self.push(&mut steps, self.fate.duration, whole),
+        }
+        steps
+    }
+
+    /// Adds a piece, in drips if that is its fate.
+    fn push(&self, steps: &mut VecDeque<Step>, wait: Duration, event: Event) {
+        if self.fate.kind != Kind::Drip {
+            steps.push_back(Step::Send(wait, event));
+            return;
+        }
+        let Event { content, mut bytes } = event;
+        let mut wait = wait.max(DRIP_AFTER);
+        while !bytes.is_empty() {
+            let drip = bytes.split_to(DRIP_BYTES.min(bytes.len()));
+            let content = content && bytes.is_empty();
+            steps.push_back(Step::Send(wait, Event { content, bytes: drip }));
+            wait = DRIP_AFTER;
+        }
     }
 
     /// The body that takes the steps.
@@ -157,6 +243,10 @@ impl Exchange {
             let (wait, event) = match step {
                 Step::Send(wait, event) => (wait, Some(event)),
                 Step::Cut => (CUT_AFTER, None),
+                Step::Silence => {
+                    exchange.shutdown.cancelled().await;
+                    return None;
+                }
             };
             let cut = Err(io::Error::from(io::ErrorKind::ConnectionReset));
             if !pause(&exchange.shutdown, wait).await {
@@ -166,19 +256,19 @@ impl Exchange {
             // The terminal piece is as good as sent: a client that hangs up on it is done.
             exchange.ended = steps.is_empty();
             exchange.begun |= event.as_ref().is_some_and(|event| event.content);
-            let item = event.map_or(cut, |event| Ok(Bytes::from(event.text)));
+            let item = event.map_or(cut, |event| Ok(event.bytes));
             Some((item, (exchange, steps)))
         }))
     }
 
     /// Headers about the account's limits: a minute's allowance, empty when throttled.
-    fn limits(&self, voice: &Voice<'_>, now: Timestamp) -> Vec<(&'static str, String)> {
+    fn limits(&self, voice: &Voice<'_>, now: Timestamp) -> Headers {
         let served = self.fleet.served(&self.intended.target) % REQUESTS_PER_MINUTE;
         let throttled = self.fate.retry_after.is_some();
         let to_minute = Duration::from_millis(MINUTE_MS - now.millis() % MINUTE_MS);
         let reset_in = self.fate.retry_after.unwrap_or(to_minute);
         let requests_remaining = if throttled { 0 } else { REQUESTS_PER_MINUTE - served };
-        voice.limits(&Limits {
+        voice.dialect.speech().limits(&Limits {
             requests_remaining,
             tokens_remaining: TOKENS_PER_MINUTE / REQUESTS_PER_MINUTE * requests_remaining,
             reset_in,
@@ -195,6 +285,8 @@ impl Drop for Exchange {
         }
         let class = if self.shutdown.is_cancelled() {
             Class::Network
+        } else if self.fate.kind == Kind::Huge {
+            Class::Other
         } else if self.fate.kind == Kind::Slow || !self.begun {
             Class::Timeout
         } else {
@@ -206,35 +298,35 @@ impl Drop for Exchange {
     }
 }
 
+impl Step {
+    fn bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Send(_, event) => Some(event.bytes),
+            Self::Cut | Self::Silence => None,
+        }
+    }
+}
+
 /// An error answer with its headers.
 pub(super) fn error_response(
     voice: &Voice<'_>,
     reply: &ErrorReply,
-    mut headers: Vec<(&'static str, String)>,
+    mut headers: Headers,
 ) -> Response {
     if reply.is_from_gateway() {
         headers.clear();
     } else {
-        headers.extend(voice.headers());
+        headers.extend(voice.dialect.speech().headers(voice));
     }
+    headers.extend(reply.headers.iter().cloned());
     response(reply.code, reply.content_type, headers, Body::from(reply.body.clone()))
 }
 
-/// What tells an SDK whether and when to try again.
-fn retry_headers(fate: &Fate) -> Vec<(&'static str, String)> {
-    let mut headers = vec![("x-should-retry", dialect::is_retryable(fate.kind).to_string())];
-    if let Some(wait) = fate.retry_after {
-        headers.push(("retry-after", dialect::seconds(wait)));
-    }
-    headers
-}
-
-/// A response whose body fails at once: the server drops the connection before it has sent
-/// the head, so that the client sees it closed without an answer.
+/// A response that is never sent: the connection or its stream is cut in its place.
 fn cut() -> Response {
-    let failure = Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset));
-    let body = Body::from_stream(stream::once(std::future::ready(failure)));
-    Response::new(body)
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(Cut);
+    response
 }
 
 /// Waits; false if the server is told to stop meanwhile.
