@@ -19,3 +19,4 @@ mod simulator;
 mod status_page;
 mod temp;
 mod tidy;
+mod tls;

@@ -5,6 +5,8 @@ mod dialects;
 mod fake;
 mod loops;
 mod requests;
+mod tls;
+mod weather;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
