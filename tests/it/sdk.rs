@@ -16,9 +16,9 @@ use crate::daemon;
 /// Calls of each of the four kinds.
 const CALLS: u64 = 50;
 
-/// Exits with 0 where both are installed; importing them takes seconds.
+/// Exits with 0 where all are installed; importing them takes seconds.
 const FIND_SDKS: &str = "import importlib.util as importlib
-exit(not all(map(importlib.find_spec, ['anthropic', 'openai'])))";
+exit(not all(map(importlib.find_spec, ['anthropic', 'openai', 'boto3', 'google.genai'])))";
 
 /// The Python that has the SDKs.
 pub(crate) fn python() -> String {
@@ -30,7 +30,10 @@ pub(crate) fn python() -> String {
         .stderr(std::process::Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    assert!(works, "{python} has no anthropic and openai: run tests/run, which installs them");
+    assert!(
+        works,
+        "{python} lacks an SDK of tests/requirements.txt: run tests/run, which installs them"
+    );
     python
 }
 

@@ -4,47 +4,10 @@ Usage: python simulator_sdk.py BASE_URL, with a simulator that plays anthropic/m
 exact, with short latencies. Prints "ok" at the end; any difference is an AssertionError.
 """
 
-import json
-import sys
-import urllib.request
-from collections import Counter
-
 import anthropic
 import openai
 
-BASE = sys.argv[1]
-ASK = [{"role": "user", "content": "Weather?"}]
-ANSWER = "The weather is fair in every region."
-FAIR = dict.fromkeys(
-    "slow overloaded stream_overloaded rate_limited quota_exhausted billing auth unavailable "
-    "server_error reset stream_reset".split(),
-    0.0,
-)
-expected = Counter()
-
-
-def http(path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(BASE + path, data)) as reply:
-        return json.load(reply)
-
-
-def weather(provider, **ratios):
-    """Sets this weather and no other; exact rates start anew with it."""
-    http("/admin/weather", {"provider": provider, "model": "m", **FAIR, **ratios})
-
-
-def saw(provider, cls, code, attempt="first", count=1):
-    expected[provider, "m", attempt, cls, code] += count
-
-
-def raised(call):
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 - the caller looks at its type
-        return error
-    raise AssertionError("no error was raised")
-
+from simulated import ANSWER, ASK, BASE, expected, finish, ledger, raised, saw, weather
 
 claude = anthropic.Anthropic(base_url=BASE + "/anthropic", api_key="any", max_retries=0)
 gpt = openai.OpenAI(base_url=BASE + "/openai/v1", api_key="any", max_retries=0)
@@ -203,12 +166,6 @@ def refused():
     expected["openai", "no-such", "first", "invalid_request", 404] += 1
 
 
-def ledger():
-    rows = http("/admin/ledger")["rows"]
-    keys = ("provider", "model", "attempt", "class", "code")
-    return Counter({tuple(row[key] for key in keys): row["count"] for row in rows})
-
-
 def main():
     good_answers()
     typed_errors()
@@ -216,14 +173,7 @@ def main():
     cut_connections_and_timeouts()
     retries()
     refused()
-    actual = ledger()
-    # A hung-up client is noticed when the server next looks at its socket.
-    for _ in range(1_000):
-        if actual == expected:
-            break
-        actual = ledger()
-    assert actual == expected, (actual - expected, expected - actual)
-    print("ok", sum(actual.values()), "exchanges")
+    finish()
 
 
 main()

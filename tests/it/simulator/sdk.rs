@@ -6,13 +6,12 @@ use super::{beside, fleet};
 use crate::sdk::python;
 use crate::temp::TempFile;
 
-#[tokio::test]
-async fn the_official_sdks_work_against_it_and_count_what_the_ledger_counts() {
-    let fleet = fleet(&[]);
-    let output = beside(&fleet, async |base| {
+/// Runs a script with the SDKs against a fresh fleet; it compares its ledger itself.
+async fn agrees(script: &str) {
+    let path = format!("{}/tests/sdk/{script}", env!("CARGO_MANIFEST_DIR"));
+    let output = beside(&fleet(&[]), async |base| {
         tokio::process::Command::new(python())
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/simulator_sdk.py"))
-            .arg(base)
+            .args([path, base])
             .env("no_proxy", "127.0.0.1")
             .kill_on_drop(true)
             .output()
@@ -23,6 +22,16 @@ async fn the_official_sdks_work_against_it_and_count_what_the_ledger_counts() {
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.starts_with("ok "), "{out}\n{err}");
+}
+
+#[tokio::test]
+async fn the_official_sdks_work_against_it_and_count_what_the_ledger_counts() {
+    agrees("simulator_sdk.py").await;
+}
+
+#[tokio::test]
+async fn so_do_the_sdks_of_the_other_formats() {
+    agrees("simulator_dialects.py").await;
 }
 
 #[test]
