@@ -42,6 +42,10 @@ enum Command {
     /// Simulated providers with a day of weather, clients, probes and the daemon: no keys needed
     Demo(demo::Args),
     /// The simulated providers alone
+    ///
+    /// Plays Anthropic Messages, OpenAI Chat Completions and Responses, Azure OpenAI, Gemini,
+    /// Claude on Vertex AI and Bedrock Converse on loopback, streams included, and prints base
+    /// URLs for their SDKs. The weather comes from the scenario and can be changed at any time.
     Simulate(simulate::Args),
     /// The health table of a running daemon
     Status(status::Args),

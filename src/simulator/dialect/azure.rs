@@ -18,7 +18,10 @@ impl Speech for Deployments {
     }
 
     fn paths(&self) -> &'static [&'static str] {
-        &["/{provider}/openai/deployments/{place}/chat/completions"]
+        &[
+            "/{provider}/openai/deployments/{place}/chat/completions",
+            "/{provider}/openai/v1/chat/completions",
+        ]
     }
 
     fn has_key(&self, asked: &Asked<'_>) -> bool {
@@ -26,6 +29,10 @@ impl Speech for Deployments {
     }
 
     fn read(&self, asked: &Asked<'_>) -> Reading {
+        if asked.place.is_empty() {
+            // The newer paths name the deployment as others name a model, and need no version.
+            return request::named_in_body(asked, openai::rest);
+        }
         if asked.parameter("api-version").is_none_or(str::is_empty) {
             return (Err(Refusal::NoSuchCall), Some(asked.place.to_owned()));
         }

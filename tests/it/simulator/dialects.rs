@@ -159,6 +159,7 @@ async fn what_a_format_demands_is_demanded() {
         (format!("{azure}/n/{chat}{at}"), key, messages, 404, "DeploymentNotFound", "n", invalid),
         (format!("{azure}/m/{chat}{at}"), ("x", "k"), messages, 401, "Access denied", "m", auth),
         (format!("{azure}/m/{chat}{at}"), key, "{}", 400, "messages", "m", invalid),
+        ("azure/openai/v1/chat/completions".into(), key, "{}", 400, "model", "other", invalid),
         (VERTEX[1].to_owned(), aws, messages, 400, "anthropic_version", "m", invalid),
         (VERTEX[1].to_owned(), aws, version, 400, "model: Extra inputs", "m", invalid),
         (VERTEX[1].to_owned(), ("x-api-key", "k"), messages, 401, "UNAUTHENTICATED", "m", auth),
