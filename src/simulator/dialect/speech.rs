@@ -66,8 +66,9 @@ pub(in crate::simulator) trait Speech: Sync {
     }
 }
 
-/// How many events of a stream are its beginning: up to and with the first content. An answer of
-/// no tokens has none; the first event is then enough, it is not terminal.
+/// How many events of a stream are its beginning: up to and with the first content, or the first
+/// event where there is none, but never the last one, which may say that the answer is complete.
 pub(in crate::simulator) fn begun(events: &[Event]) -> usize {
-    events.iter().position(|event| event.content).map_or(1, |index| index + 1)
+    let content = events.iter().position(|event| event.content).unwrap_or(0);
+    (content + 1).min(events.len().saturating_sub(1))
 }

@@ -141,8 +141,9 @@ impl Exchange {
                 Some(Step::Cut)
             }
             Kind::HalfOpen => {
-                let content = events.iter().position(|event| event.content).unwrap_or(1);
-                events.truncate(content.min(1));
+                // The first event, unless it says something already.
+                let says = events.len() < 2 || events[0].content;
+                events.truncate(usize::from(!says));
                 Some(Step::Silence)
             }
             Kind::Huge => {
