@@ -16,7 +16,7 @@ mod providers;
 
 pub use prices::Prices;
 pub use providers::PROVIDERS;
-pub use request::{Auth, BodyRule, body_patches, fits};
+pub use request::{Auth, BodyRule, bedrock_url, body_patches, fits};
 
 /// What a base URL looks like, of a provider that is one among many.
 const BASE_URL_EXAMPLE: &str = "https://llm.example.com/v1";

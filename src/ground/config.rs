@@ -103,6 +103,8 @@ pub struct RequestConfig {
     pub auth: Option<Auth>,
     /// Version of the API, for dialects that want one in the URL.
     pub api_version: Option<String>,
+    /// The cloud's region that probes are sent to, and signed for.
+    pub region: Option<String>,
     /// More headers, names in lower case. None of them holds a secret.
     pub headers: BTreeMap<String, String>,
     /// A JSON merge patch of the body, for all models.

@@ -53,6 +53,12 @@ impl Dialect {
     }
 }
 
+/// Where Amazon Bedrock answers in a region; China's are another partition.
+pub fn bedrock_url(region: &str) -> String {
+    let china = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://bedrock-runtime.{region}.amazonaws.com{china}")
+}
+
 /// What the bodies of some models' probes need: a caveat as data.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyRule {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::domain::target::Target;
 
-use super::super::catalog;
+use super::super::catalog::{self, Auth, Dialect};
 use super::super::secret::SecretSource;
 use super::cron::CronExpression;
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
-use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains};
+use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains, requests};
 
 /// How often to probe unless said otherwise: the shortest that most can afford.
 pub(super) const EVERY_DEFAULT: Duration = Duration::from_secs(60);
@@ -25,6 +25,9 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 const JITTER_MAX: f64 = 0.5;
 /// Largest daily budget in US dollars. More is a slip of the decimal point.
 const BUDGET_MAX: f64 = 10_000.0;
+
+/// The variable of a Bedrock API key, which AWS's own tools prefer to signing.
+const BEDROCK_KEY: &str = "AWS_BEARER_TOKEN_BEDROCK";
 
 /// Longest interval of faster probes: a longer one would not be faster.
 const ADAPTIVE_EVERY_MAX: Duration = Duration::from_secs(600);
@@ -205,15 +208,22 @@ pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
     let known = catalog::provider(target.provider.as_str());
     // Only a provider of the catalogue is not configured here: `target` refuses any other.
     let provider = config.providers.get(&target.provider).cloned();
-    let provider = provider.or_else(|| known.map(ProviderConfig::known));
+    let mut provider = provider.or_else(|| known.map(ProviderConfig::known));
+    if let Some(provider) = provider.as_mut().filter(|it| it.dialect == Dialect::Bedrock) {
+        bedrock_of_the_environment(provider);
+    }
     let Some(mut provider) = provider.filter(|provider| !provider.base_url.is_empty()) else {
         let name = &target.provider;
-        let example = catalog::base_url_example(name.as_str());
-        let message = format!(
-            "where \"{name}\" lives is not known, configure providers.{name}.base_url, such as \
-             {example}"
-        );
-        return Err(wrong(message));
+        let remedy = match known.map(|known| known.dialect) {
+            Some(Dialect::Bedrock) => {
+                format!("set AWS_REGION or configure providers.{name}.region")
+            }
+            _ => {
+                let example = catalog::base_url_example(name.as_str());
+                format!("configure providers.{name}.base_url, such as {example}")
+            }
+        };
+        return Err(wrong(format!("where \"{name}\" lives is not known, {remedy}")));
     };
     if !provider.may_be_probed() {
         let key_env = known.and_then(|known| known.key_env);
@@ -229,4 +239,19 @@ pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
     }
     config.probes.schedule.get_or_insert(Schedule::Every(EVERY_DEFAULT));
     Ok(())
+}
+
+/// What the file leaves open and AWS's own tools read from the environment: the region, and
+/// whether to show a key or to sign.
+fn bedrock_of_the_environment(provider: &mut ProviderConfig) {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let region = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    if provider.base_url.is_empty()
+        && let Some(region) = region().filter(|region| requests::is_region(region))
+    {
+        provider.base_url = catalog::bedrock_url(&region);
+    }
+    if !provider.may_be_probed() && variable(BEDROCK_KEY).is_none() {
+        provider.request.auth = Some(Auth::SigV4);
+    }
 }

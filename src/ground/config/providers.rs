@@ -23,7 +23,7 @@ const ALIAS_BYTES_MAX: usize = 256;
 /// Largest price in US dollars for a million tokens. More is a price for a single token.
 const PRICE_MAX: f64 = 10_000.0;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "dialect",
     "base_url",
     "hosts",
@@ -36,6 +36,7 @@ const KEYS: [&str; 16] = [
     "wire_names",
     "auth",
     "api_version",
+    "region",
     "headers",
     "body",
     "model_body",
@@ -135,6 +136,11 @@ fn base_url(
     problems: &mut Problems,
 ) {
     let Some(field) = section.get("base_url") else {
+        if let Some(region) =
+            provider.request.region.as_ref().filter(|_| provider.base_url.is_empty())
+        {
+            provider.base_url = catalog::bedrock_url(region);
+        }
         let example = catalog::base_url_example(name.as_str());
         let is_known = catalog::provider(name.as_str()).is_some();
         // How it speaks is enough to read its reports; that it is there, is not.
@@ -145,8 +151,11 @@ fn base_url(
             );
             section.field().wrong(problems, message);
         } else if provider.base_url.is_empty() && provider.may_be_probed() {
+            let region =
+                if provider.dialect == Dialect::Bedrock { "region, or its " } else { "" };
             let message = format!(
-                "where \"{name}\" lives is not known, so give its base_url, such as {example}"
+                "where \"{name}\" lives is not known, so give its {region}base_url, such as \
+                 {example}"
             );
             section.field().wrong(problems, message);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::model_name;
 
-use super::super::catalog::Auth;
+use super::super::catalog::{Auth, Dialect};
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
 use super::{JsonMap, ProviderConfig, RequestConfig};
@@ -48,6 +48,13 @@ pub(super) fn request(
     if let Some(field) = section.get("api_version") {
         request.api_version = api_version(&field, problems);
     }
+    if let Some(field) = section.get("region") {
+        request.region = region(&field, provider, problems);
+        // Whoever names a region and no key means the credentials of the environment.
+        if request.region.is_some() && provider.api_key.is_none() && !provider.keyless {
+            request.auth.get_or_insert(Auth::SigV4);
+        }
+    }
     if let Some(field) = section.get("headers") {
         request.headers = headers(&field, problems);
     }
@@ -86,6 +93,25 @@ fn api_version(field: &Field<'_>, problems: &mut Problems) -> Option<String> {
         field.wrong(problems, format!("{} is no version like 2024-10-21", quoted(text)));
     }
     Some(text.to_owned())
+}
+
+fn region(field: &Field<'_>, provider: &ProviderConfig, problems: &mut Problems) -> Option<String> {
+    let text = field.text("a region like us-east-1", problems)?;
+    if provider.dialect != Dialect::Bedrock {
+        field.wrong(problems, "is for the dialect bedrock, remove it; labels are under regions");
+        return None;
+    }
+    if !is_region(text) {
+        field.wrong(problems, format!("{} is no region like us-east-1", quoted(text)));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// It becomes a part of a host's name.
+pub(super) fn is_region(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.len() <= 32 && text.contains('-') && text.chars().all(is_part)
 }
 
 fn headers(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
