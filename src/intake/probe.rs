@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::classify::{
     MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
@@ -27,9 +27,12 @@ use crate::ground::secret::Secret;
 
 mod wire;
 mod credential;
+mod aws;
 mod client;
 mod transport;
+mod framing;
 mod sse;
+mod event_stream;
 mod attempt;
 mod redact;
 mod cost;
@@ -42,6 +45,7 @@ pub use credential::Credential;
 pub use reqwest::Client;
 
 use attempt::Exchange;
+use credential::{Proof, key_header};
 use wire::{Answer, Place, Wire};
 
 /// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
@@ -66,6 +70,8 @@ pub struct ProbeSpec {
     pub auth: Auth,
     /// The key; `None` for servers that need none, and where the request is signed.
     pub credential: Option<Credential>,
+    /// What signs the request instead, where it is signed.
+    signer: Option<aws::Signer>,
     /// Headers besides those of every probe and the key's.
     pub headers: HeaderMap,
     /// The body.
@@ -92,9 +98,9 @@ pub enum SpecError {
     /// A configured header is none.
     #[error("headers holds a name or a value that no HTTP header may have")]
     Header,
-    /// Probes do not speak this dialect.
-    #[error("probes do not speak the dialect {0} yet")]
-    Dialect(&'static str),
+    /// A request cannot be signed for a region that is not known.
+    #[error("the AWS region is not known, set region of the provider or the variable AWS_REGION")]
+    Region,
 }
 
 impl ProbeSpec {
@@ -109,7 +115,7 @@ impl ProbeSpec {
         credential: Option<Credential>,
     ) -> Result<Self, SpecError> {
         let dialect = provider.dialect;
-        let wire = wire::wire(dialect).ok_or(SpecError::Dialect(dialect.as_str()))?;
+        let wire = wire::wire(dialect);
         check_url(&provider.base_url)?;
         let wire_model =
             provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
@@ -126,12 +132,17 @@ impl ProbeSpec {
         if let Some(credential) = &credential {
             key_header(provider.auth(), &credential.held())?;
         }
+        let signer = match provider.auth() {
+            Auth::SigV4 => Some(aws::signer(provider)?),
+            Auth::Bearer | Auth::XApiKey | Auth::ApiKey | Auth::XGoogApiKey => None,
+        };
         Ok(Self {
             dialect,
             url,
             wire_model: wire_model.to_owned(),
             auth: provider.auth(),
             credential,
+            signer,
             headers: headers(wire, provider)?,
             max_tokens: wire::max_tokens(wire, &body),
             body: body.to_string().into(),
@@ -148,7 +159,7 @@ impl ProbeSpec {
     }
 
     fn wire(&self) -> &'static dyn Wire {
-        wire::wire(self.dialect).expect("a specification is made only for dialects that have one")
+        wire::wire(self.dialect)
     }
 }
 
@@ -174,22 +185,6 @@ fn headers(wire: &dyn Wire, provider: &ProviderConfig) -> Result<HeaderMap, Spec
             Ok((name, HeaderValue::from_str(value).map_err(|_| SpecError::Header)?))
         })
         .collect()
-}
-
-/// The header that carries a key, marked as secret so that no debug output shows it; `None` where
-/// requests are signed instead.
-fn key_header(auth: Auth, key: &Secret) -> Result<Option<(HeaderName, HeaderValue)>, SpecError> {
-    let key = key.expose();
-    let (name, text) = match auth {
-        Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
-        Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
-        Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
-        Auth::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
-        Auth::SigV4 => return Ok(None),
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| SpecError::Key)?;
-    value.set_sensitive(true);
-    Ok(Some((name, value)))
 }
 
 /// What one probe found.
@@ -233,18 +228,18 @@ pub struct ProbeReport {
 /// Dropping the future gives the probe up; nothing is recorded then.
 pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
     let started_at = clock.now();
-    let key = match &spec.credential {
-        Some(credential) => Some(credential.current().await),
-        None => None,
+    let proof = match credential::proof(client, spec, clock).await {
+        Ok(proof) => proof,
+        Err(error) => return unsendable(Class::Auth, error, started_at, clock.now()),
     };
-    let seen = attempt::exchange(client, spec, key.as_ref()).await;
+    let seen = attempt::exchange(client, spec, proof.as_ref()).await;
     let at = clock.now();
     let report = match seen {
-        Ok(exchange) => report(spec, key.as_ref(), &exchange, started_at, at),
-        Err(error) => unsendable(error, started_at, at),
+        Ok(exchange) => report(spec, proof.as_ref().map(Proof::secret), &exchange, started_at, at),
+        Err(error) => unsendable(Class::InvalidRequest, error, started_at, at),
     };
-    if let Some(credential) = spec.credential.as_ref().filter(|_| report.class == Class::Auth) {
-        credential.refused();
+    if report.class == Class::Auth {
+        credential::refused(spec);
     }
     report
 }
@@ -268,7 +263,8 @@ impl ProbeReport {
             return if complete { cost } else { cost.max(spec.cost_bound_usd()) };
         }
         let refused = self.http_status.is_some_and(|status| status >= 300);
-        let never_sent = self.http_status.is_none() && self.class == Class::Network;
+        let unsent = self.class == Class::Network || self.class.is_misconfigured_probe();
+        let never_sent = self.http_status.is_none() && unsent;
         if refused || never_sent { 0.0 } else { spec.cost_bound_usd() }
     }
 }
@@ -328,9 +324,14 @@ fn proven(verdict: Verdict, exchange: &Exchange) -> Verdict {
 }
 
 /// The report of a probe that could not even be put into a request.
-fn unsendable(error: SpecError, started_at: Timestamp, at: Timestamp) -> ProbeReport {
+fn unsendable(
+    class: Class,
+    error: impl std::error::Error,
+    started_at: Timestamp,
+    at: Timestamp,
+) -> ProbeReport {
     ProbeReport {
-        class: Class::InvalidRequest,
+        class,
         matched_by: MatchedBy::Transport,
         http_status: None,
         connect: None,

@@ -1,5 +1,6 @@
 //! Probes against providers that answer every way a provider can, byte by byte.
 
+mod bedrock;
 mod command;
 mod dialects;
 mod fake;

@@ -151,8 +151,7 @@ fn base_url(
             );
             section.field().wrong(problems, message);
         } else if provider.base_url.is_empty() && provider.may_be_probed() {
-            let region =
-                if provider.dialect == Dialect::Bedrock { "region, or its " } else { "" };
+            let region = if provider.dialect == Dialect::Bedrock { "region, or its " } else { "" };
             let message = format!(
                 "where \"{name}\" lives is not known, so give its {region}base_url, such as \
                  {example}"

@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{Connection, ConnectionWatch};
 use super::cost::Usage;
-use super::sse::Decoder;
+use super::credential::Proof;
+use super::framing::Decoder;
 use super::wire::{self, Answer, Progress, Wire};
-use super::{ProbeSpec, SpecError, key_header, transport};
+use super::{ProbeSpec, SpecError, transport};
 use crate::domain::classify::Transport;
-use crate::ground::secret::Secret;
 
 /// Most bytes read of one answer. A probe's stream is a few KiB; this leaves room for keep-alive
 /// comments over a whole minute, and none for a body bomb.
@@ -67,9 +67,9 @@ pub(super) struct Exchange {
 pub(super) async fn exchange(
     client: &reqwest::Client,
     spec: &ProbeSpec,
-    key: Option<&Secret>,
+    proof: Option<&Proof>,
 ) -> Result<Exchange, SpecError> {
-    let request = request(client, spec, key)?;
+    let request = request(client, spec, proof)?;
 
     let started = Instant::now();
     let deadlines = Deadlines::new(started, spec);
@@ -102,16 +102,14 @@ pub(super) async fn exchange(
 fn request(
     client: &reqwest::Client,
     spec: &ProbeSpec,
-    key: Option<&Secret>,
+    proof: Option<&Proof>,
 ) -> Result<reqwest::Request, SpecError> {
     let post = client.post(&spec.url).headers(spec.headers.clone()).body(spec.body.clone());
     let mut request = post.build().map_err(|_| SpecError::Url)?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(key) = key
-        && let Some((name, value)) = key_header(spec.auth, key)?
-    {
-        headers.insert(name, value);
+    if let Some(proof) = proof {
+        proof.apply(spec.auth, &mut request)?;
     }
     Ok(request)
 }
@@ -165,8 +163,11 @@ async fn read(
         let deadline = deadlines.next(success, &reader.progress, reader.linger_until);
         match timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
-                if reader.take(&chunk, may_stream) == Flow::Full {
-                    break Some(Transport::ClientAbort);
+                match reader.take(&chunk, may_stream) {
+                    Flow::More => {}
+                    Flow::Full => break Some(Transport::ClientAbort),
+                    // What cannot be read has not come.
+                    Flow::Broken => break None,
                 }
             }
             Ok(Ok(None)) => break None,
@@ -201,7 +202,11 @@ async fn read(
     };
     exchange.total = reader.terminal.unwrap_or_else(|| deadlines.started.elapsed());
     exchange.usage = progress.usage;
-    *(if is_stream { &mut exchange.stream } else { &mut exchange.body }) = reader.raw;
+    if is_stream {
+        exchange.stream = reader.decoder.into_text(reader.raw);
+    } else {
+        exchange.body = reader.raw;
+    }
 }
 
 /// Whether to go on reading.
@@ -209,6 +214,7 @@ async fn read(
 enum Flow {
     More,
     Full,
+    Broken,
 }
 
 /// The part of an answer read so far.
@@ -229,7 +235,7 @@ impl Reader {
             wire,
             started,
             raw: Vec::new(),
-            decoder: Decoder::default(),
+            decoder: Decoder::new(wire.framing()),
             progress: Progress::default(),
             first_content: None,
             terminal: None,
@@ -246,7 +252,13 @@ impl Reader {
             self.decoder.feed(kept, &mut |name, data| wire.read(name, data, progress));
             self.note();
         }
-        if kept.len() < chunk.len() { Flow::Full } else { Flow::More }
+        if self.decoder.is_broken() {
+            Flow::Broken
+        } else if kept.len() < chunk.len() {
+            Flow::Full
+        } else {
+            Flow::More
+        }
     }
 
     fn finish(&mut self, may_stream: bool) {

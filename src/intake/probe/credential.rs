@@ -8,8 +8,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::{ProbeSpec, SpecError, aws};
+use crate::ground::catalog::Auth;
+use crate::ground::clock::Clock;
 use crate::ground::secret::{Secret, SecretError, SecretSource};
 
 /// How old a secret of a file or command may grow. Google's tools hand out tokens that may have
@@ -48,7 +53,7 @@ impl Credential {
     }
 
     /// The secret to use now, read anew if it is due.
-    pub(super) async fn current(&self) -> Secret {
+    async fn current(&self) -> Secret {
         if !self.is_due() {
             return self.held();
         }
@@ -71,7 +76,7 @@ impl Credential {
     }
 
     /// Notes that the provider refused it: the next probe reads it again.
-    pub(super) fn refused(&self) {
+    fn refused(&self) {
         self.lock().refused = true;
     }
 
@@ -110,6 +115,93 @@ impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Credential").field(&self.0.source).finish()
     }
+}
+
+/// What one request shows at the door.
+pub(super) enum Proof {
+    /// A key, sent as it is.
+    Key(Secret),
+    /// A signature of the request.
+    Signature(Box<aws::Signature>),
+}
+
+impl Proof {
+    /// The part that must never be shown.
+    pub(super) fn secret(&self) -> &Secret {
+        match self {
+            Self::Key(key) => key,
+            Self::Signature(signature) => signature.secret(),
+        }
+    }
+
+    /// Puts it into a request that is complete but for it.
+    ///
+    /// # Errors
+    /// [`SpecError`] when it cannot go into a header.
+    pub(super) fn apply(
+        &self,
+        auth: Auth,
+        request: &mut reqwest::Request,
+    ) -> Result<(), SpecError> {
+        match self {
+            Self::Key(key) => {
+                if let Some((name, value)) = key_header(auth, key)? {
+                    request.headers_mut().insert(name, value);
+                }
+                Ok(())
+            }
+            Self::Signature(signature) => signature.apply(request),
+        }
+    }
+}
+
+/// What the next request of `spec` shows; `None` where nothing is asked for.
+///
+/// # Errors
+/// [`aws::CredentialsError`] when it is to be signed and there is nothing to sign with.
+pub(super) async fn proof(
+    client: &Client,
+    spec: &ProbeSpec,
+    clock: &Clock,
+) -> Result<Option<Proof>, aws::CredentialsError> {
+    if let Some(signer) = &spec.signer {
+        // The lookup is a large future, and only some probes need it.
+        let signature = Box::pin(signer.current(client, clock)).await?;
+        return Ok(Some(Proof::Signature(Box::new(signature))));
+    }
+    match &spec.credential {
+        Some(credential) => Ok(Some(Proof::Key(credential.current().await))),
+        None => Ok(None),
+    }
+}
+
+/// Notes that the provider refused what was shown: it is read again before the next probe.
+pub(super) fn refused(spec: &ProbeSpec) {
+    if let Some(signer) = &spec.signer {
+        signer.refused();
+    }
+    if let Some(credential) = &spec.credential {
+        credential.refused();
+    }
+}
+
+/// The header that carries a key, marked as secret so that no debug output shows it; `None` where
+/// requests are signed instead.
+pub(super) fn key_header(
+    auth: Auth,
+    key: &Secret,
+) -> Result<Option<(HeaderName, HeaderValue)>, SpecError> {
+    let key = key.expose();
+    let (name, text) = match auth {
+        Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
+        Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        Auth::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
+        Auth::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
+        Auth::SigV4 => return Ok(None),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| SpecError::Key)?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
 }
 
 #[cfg(test)]

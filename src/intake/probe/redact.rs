@@ -45,7 +45,9 @@ pub(super) fn stream_message(stream: &[u8]) -> Option<String> {
         |_: &str, data: &str| last = provider_message(data.as_bytes()).or(last.take());
     decoder.feed(stream, &mut on_event);
     decoder.finish(&mut on_event);
-    last
+    // The payload of a binary frame stands on a line of its own.
+    let frames = || stream.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+    last.or_else(|| frames().filter_map(provider_message).next_back())
 }
 
 /// Masks what looks like a key and bounds the rest. Words that name `model` are kept: which model

@@ -8,9 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::cost::Usage;
+use super::framing::Framing;
 use crate::ground::catalog::Dialect;
 
 mod anthropic;
+mod bedrock;
 mod openai_chat;
 mod openai_responses;
 mod gemini;
@@ -44,6 +46,11 @@ pub(super) trait Wire: Sync {
     /// Where the body says how many tokens to answer with at most, as JSON pointers (RFC 6901).
     fn token_limits(&self) -> &'static [&'static str];
 
+    /// How the stream is cut into events.
+    fn framing(&self) -> Framing {
+        Framing::ServerSentEvents
+    }
+
     /// Takes one event of the answer into account.
     fn read(&self, name: &str, data: &str, progress: &mut Progress);
 
@@ -62,16 +69,16 @@ pub(super) struct Place<'a> {
     pub(super) api_version: Option<&'a str>,
 }
 
-/// The wire of a dialect; `None` where probes do not speak it.
-pub(super) fn wire(dialect: Dialect) -> Option<&'static dyn Wire> {
+/// The wire of a dialect.
+pub(super) fn wire(dialect: Dialect) -> &'static dyn Wire {
     match dialect {
-        Dialect::Anthropic => Some(&anthropic::Messages),
-        Dialect::OpenAiChat => Some(&openai_chat::ChatCompletions),
-        Dialect::OpenAiResponses => Some(&openai_responses::Responses),
-        Dialect::Gemini => Some(&gemini::GenerateContent),
-        Dialect::Azure => Some(&azure::Deployments),
-        Dialect::VertexAnthropic => Some(&vertex::RawPredict),
-        Dialect::Bedrock => None,
+        Dialect::Anthropic => &anthropic::Messages,
+        Dialect::OpenAiChat => &openai_chat::ChatCompletions,
+        Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::Gemini => &gemini::GenerateContent,
+        Dialect::Azure => &azure::Deployments,
+        Dialect::VertexAnthropic => &vertex::RawPredict,
+        Dialect::Bedrock => &bedrock::Converse,
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) const OVERLOADED: &str =
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     /// Sends this.
-    Send(String),
+    Send(Vec<u8>),
     /// Waits, so that what follows is seen to come later.
     Pause(Duration),
     /// Cuts the connection with a reset.
@@ -51,8 +51,8 @@ pub(super) enum Act {
     Stall,
 }
 
-pub(super) fn send(text: impl Into<String>) -> Act {
-    Act::Send(text.into())
+pub(super) fn send(bytes: impl Into<Vec<u8>>) -> Act {
+    Act::Send(bytes.into())
 }
 
 /// A whole response with a body.
@@ -95,7 +95,7 @@ pub(super) async fn play(mut socket: TcpStream, acts: &[Act]) -> String {
     for act in acts {
         match act {
             // A client that has seen enough hangs up; that is its right.
-            Act::Send(text) => drop(socket.write_all(text.as_bytes()).await),
+            Act::Send(bytes) => drop(socket.write_all(bytes).await),
             Act::Pause(pause) => tokio::time::sleep(*pause).await,
             Act::Reset => socket.set_zero_linger().unwrap(),
             Act::Stall => std::future::pending().await,

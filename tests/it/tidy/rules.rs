@@ -27,6 +27,9 @@ enum Where {
 /// everything below `src/http/`).
 const FENCES: &[(&str, Where)] = &[
     ("reqwest", Where::Only(&["src/intake/probe", "src/intake/status_page", "src/cli/client"])),
+    ("aws_config", Where::Only(&["src/intake/probe"])),
+    ("aws_credential_types", Where::Only(&["src/intake/probe"])),
+    ("aws_sigv4", Where::Only(&["src/intake/probe"])),
     ("axum", Where::Only(&["src/http", "src/simulator"])),
     ("prometheus", Where::Only(&["src/answers/metrics", "src/ground/self_stats"])),
     ("tokio_cron_scheduler", Where::Only(&["src/intake/schedule"])),
