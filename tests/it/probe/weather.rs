@@ -15,7 +15,7 @@ use super::fake::KEY;
 use crate::simulator::{beside, fleet, ledger};
 
 /// Provider and dialect, and where the simulator plays it, as configurations say it.
-pub(super) const PLACES: [(&str, Dialect, &str); 7] = [
+pub(super) const PLACES: [(&str, Dialect, &str); 8] = [
     ("anthropic", Dialect::Anthropic, "/anthropic"),
     ("openai", Dialect::OpenAiChat, "/openai/v1"),
     ("openai", Dialect::OpenAiResponses, "/openai/v1"),
@@ -23,6 +23,7 @@ pub(super) const PLACES: [(&str, Dialect, &str); 7] = [
     ("azure", Dialect::Azure, "/azure"),
     ("gemini", Dialect::Gemini, "/gemini"),
     ("vertex", Dialect::VertexAnthropic, "/vertex/v1/projects/p/locations/global"),
+    ("bedrock", Dialect::Bedrock, "/bedrock"),
 ];
 
 fn spec((provider, dialect, path): (&str, Dialect, &str), base: &str) -> ProbeSpec {
