@@ -15,7 +15,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::classify::{
-    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
+    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after, telling_word,
 };
 use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::target::Target;
@@ -32,24 +32,23 @@ mod transport;
 mod sse;
 mod attempt;
 mod redact;
+mod request_id;
 mod cost;
+mod trace;
+mod explain;
 
 pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
 pub use cost::{PRICE_ASSUMED, Usage};
 pub use credential::Credential;
+pub use explain::explain;
 /// The HTTP client of all probes, made by [`client()`].
 pub use reqwest::Client;
+pub use trace::Trace;
 
 use attempt::Exchange;
+use request_id::request_id;
 use wire::{Answer, Place, Wire};
-
-/// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
-const REQUEST_ID_BYTES_MAX: usize = 128;
-
-/// Headers that carry the provider's name for a request, the provider's own before the CDN's.
-const REQUEST_ID_HEADERS: [&str; 5] =
-    ["request-id", "x-request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"];
 
 /// Everything a probe needs to know. Two probes of one specification are the same request.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,6 +231,29 @@ pub struct ProbeReport {
 ///
 /// Dropping the future gives the probe up; nothing is recorded then.
 pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
+    seen(client, spec, clock).await.0
+}
+
+/// Makes one probe, and keeps what [`explain()`] tells of it.
+pub async fn probe_traced(
+    client: &Client,
+    spec: &ProbeSpec,
+    clock: &Clock,
+) -> (ProbeReport, Trace) {
+    let (report, key, exchange) = seen(client, spec, clock).await;
+    let Some(exchange) = exchange else { return (report, Trace::default()) };
+    let verdict = Verdict { class: report.class, matched_by: report.matched_by };
+    let word = telling_word(&reply(spec, &exchange), verdict);
+    let trace = Trace::new(spec, key.as_ref(), &exchange, word);
+    (report, trace)
+}
+
+/// One probe and what it was made of; without an exchange if nothing could be sent.
+async fn seen(
+    client: &Client,
+    spec: &ProbeSpec,
+    clock: &Clock,
+) -> (ProbeReport, Option<Secret>, Option<Exchange>) {
     let started_at = clock.now();
     let key = match &spec.credential {
         Some(credential) => Some(credential.current().await),
@@ -239,14 +261,14 @@ pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeRep
     };
     let seen = attempt::exchange(client, spec, key.as_ref()).await;
     let at = clock.now();
-    let report = match seen {
-        Ok(exchange) => report(spec, key.as_ref(), &exchange, started_at, at),
-        Err(error) => unsendable(error, started_at, at),
+    let (report, exchange) = match seen {
+        Ok(exchange) => (report(spec, key.as_ref(), &exchange, started_at, at), Some(exchange)),
+        Err(error) => (unsendable(error, started_at, at), None),
     };
     if let Some(credential) = spec.credential.as_ref().filter(|_| report.class == Class::Auth) {
         credential.refused();
     }
-    report
+    (report, key, exchange)
 }
 
 impl ProbeReport {
@@ -281,16 +303,7 @@ fn report(
     started_at: Timestamp,
     at: Timestamp,
 ) -> ProbeReport {
-    let verdict = classify(&Reply {
-        provider: spec.target.provider.as_str(),
-        dialect: Some(wire::family(spec.dialect)),
-        status: exchange.status,
-        headers: &exchange.headers,
-        body: &exchange.body,
-        stream: &exchange.stream,
-        transport: exchange.transport,
-    });
-    let verdict = proven(verdict, exchange);
+    let verdict = proven(classify(&reply(spec, exchange)), exchange);
     let cost_usd = spec.price.as_ref().and_then(|price| exchange.usage.cost_usd(price));
     ProbeReport {
         class: verdict.class,
@@ -308,6 +321,19 @@ fn report(
         misconfigured: misconfigured(spec, key, exchange, verdict.class),
         started_at,
         at,
+    }
+}
+
+/// What classification is told of an exchange.
+fn reply<'a>(spec: &'a ProbeSpec, exchange: &'a Exchange) -> Reply<'a> {
+    Reply {
+        provider: spec.target.provider.as_str(),
+        dialect: Some(wire::family(spec.dialect)),
+        status: exchange.status,
+        headers: &exchange.headers,
+        body: &exchange.body,
+        stream: &exchange.stream,
+        transport: exchange.transport,
     }
 }
 
@@ -346,19 +372,6 @@ fn unsendable(error: SpecError, started_at: Timestamp, at: Timestamp) -> ProbeRe
         started_at,
         at,
     }
-}
-
-/// The first header that holds a plain name. It is logged and printed, so a server must not be
-/// able to put the key, or anything that is no name, into it.
-fn request_id(headers: &[(String, String)], key: Option<&str>) -> Option<String> {
-    let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    REQUEST_ID_HEADERS
-        .iter()
-        .filter_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
-        .map(|(_, value)| value)
-        .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(of_an_id))
-        .find(|id| !key.is_some_and(|key| redact::shares_a_piece(id, key)))
-        .cloned()
 }
 
 /// Why the probe is misconfigured, in the provider's words as far as they are safe to show.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::request_id::REQUEST_ID_BYTES_MAX;
 use super::*;
 use crate::domain::model_name;
 use crate::domain::target::Provider;
