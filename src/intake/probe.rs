@@ -36,6 +36,7 @@ mod request_id;
 mod cost;
 mod trace;
 mod explain;
+mod run;
 
 pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
