@@ -248,7 +248,10 @@ pub async fn round<F: Future<Output = ProbeReport>>(
         return Round::Withdrawn;
     };
     let Some(flight) = deps.flights.take_off(target) else {
-        return deps.skip(target, SkipReason::Overlap);
+        // Who asks joins the other one; that is no probe left out.
+        let joins = occasion == Occasion::Asked;
+        let overlap = SkipReason::Overlap;
+        return if joins { Round::Skipped(overlap) } else { deps.skip(target, overlap) };
     };
     let reservation = match admit(spec, occasion, deps) {
         Ok(reservation) => reservation,
@@ -292,7 +295,7 @@ async fn pass(
                 // Its sender is in the standing, which is held here.
                 Ok(()) = troubled.changed() => break,
                 pass = &mut passing => return Some(pass),
-                () = sleep(SAY_AGAIN) => {
+                () = sleep(SAY_AGAIN), if occasion != Occasion::Asked => {
                     let next_run = Some(deps.clock.now());
                     deps.tell(ProbeEvent::Scheduled { target: target.clone(), next_run });
                 }

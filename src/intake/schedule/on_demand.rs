@@ -301,3 +301,6 @@ impl Counter {
 fn rest_of_day(now: Timestamp) -> Duration {
     Duration::from_millis(DAY_MS - now.millis() % DAY_MS)
 }
+
+#[cfg(test)]
+mod tests;
