@@ -221,10 +221,11 @@ fn cost(page: &mut Page, spec: &ProbeSpec, report: &ProbeReport) {
         let tokens = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
         page.line(&format!("{} tokens in, {} out", tokens(input), tokens(output)));
     }
+    let counted = report.charge_usd(spec);
     match (report.cost_usd, spec.price) {
         (Some(cost), _) => page.line(&format!("${cost:.7}")),
-        (None, Some(_)) => page.line("at most what was set aside for it"),
-        (None, None) => page.line("no price is configured"),
+        (None, Some(_)) => page.line(&format!("a budget counts ${counted:.7}")),
+        (None, None) => page.line(&format!("no price is known, a budget counts ${counted:.7}")),
     }
 }
 
