@@ -4,3 +4,4 @@ pub mod health;
 pub mod hours;
 pub mod metrics;
 pub mod page;
+pub mod probes;

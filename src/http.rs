@@ -23,6 +23,8 @@ use crate::ground::clock::Clock;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::intake::report::Reports;
+use crate::intake::schedule::OnDemand;
+use crate::store::journal::ProbeLog;
 
 pub use routes::router;
 
@@ -47,6 +49,10 @@ pub struct Context {
     pub access: Arc<ArcSwap<access::Access>>,
     /// What all requests together may hold.
     pub limits: Arc<limits::Limits>,
+    /// Where probes are asked for.
+    pub on_demand: OnDemand,
+    /// The last probes.
+    pub probe_log: ProbeLog,
     /// Publishes the book as it stands, between two ticks: a target first seen in a report is to
     /// be found as soon as the report is acknowledged.
     pub publish: Publish,

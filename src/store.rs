@@ -9,6 +9,7 @@
 //! bounded: targets by a cap with overflow into `model="other"`, codes and series per target,
 //! windows and hours by their rings. Hour rows live in memory for now.
 
+pub mod journal;
 pub mod snapshot;
 
 mod book;
@@ -32,6 +33,7 @@ use crate::domain::time::Timestamp;
 
 use book::Book;
 pub use counts::Arrival;
+use journal::{ProbeLog, ProbeRun};
 pub use pages::WatchedPage;
 use snapshot::{ProbeView, Snapshot, StatusPageView};
 
@@ -61,12 +63,13 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Store {
     book: Arc<Mutex<Book>>,
+    probe_log: ProbeLog,
 }
 
 impl Store {
     /// An empty book that knows the configured targets.
     pub fn new(options: &Options, now: Timestamp) -> Self {
-        Self { book: Arc::new(Mutex::new(Book::new(options, now))) }
+        Self { book: Arc::new(Mutex::new(Book::new(options, now))), probe_log: ProbeLog::default() }
     }
 
     /// Counts a batch. Outcomes older than [`LATE_MAX`] or dated more than [`AHEAD_MAX`] ahead
@@ -95,6 +98,22 @@ impl Store {
     /// for a page that is not watched.
     pub fn note_status_page(&self, url: &str, change: impl FnOnce(&mut StatusPageView)) {
         self.book().note_status_page(url, change);
+    }
+
+    /// The same for a probe that was asked for: a configured target has one from then on, until
+    /// the next configuration, even if the schedule leaves it out.
+    pub fn note_asked_probe(&self, target: &Target, change: impl FnOnce(&mut ProbeView)) {
+        self.book().note_asked_probe(target, change);
+    }
+
+    /// Takes one probe into the log of the last ones.
+    pub fn log_probe(&self, target: &Target, run: ProbeRun) {
+        self.probe_log.note(target, run);
+    }
+
+    /// The last probes, to be read.
+    pub fn probe_log(&self) -> ProbeLog {
+        self.probe_log.clone()
     }
 
     /// Adopts a new configuration: thresholds, configured and probed targets, the cap. Counts

@@ -26,6 +26,7 @@ font-weight:600}.unknown{color:#666}a{color:#0b57d0}\
 
 const LINKS: &str = "<p><a href=\"/metrics\">/metrics</a> · \
 <a href=\"/v1/health\">/v1/health</a> · <a href=\"/v1/hours\">/v1/hours</a> · \
+<a href=\"/v1/probes\">/v1/probes</a> · \
 <a href=\"/-/healthy\">/-/healthy</a> · <a href=\"/-/ready\">/-/ready</a></p>\
 <p>Report outcomes to <code>POST /v1/outcomes</code>, \
 reload the configuration with <code>POST /-/reload</code>.</p></body></html>";

@@ -19,7 +19,7 @@ use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
 use crate::http::{Context, Publish, ReloadRequest};
 use crate::intake::report::Reports;
-use crate::intake::schedule::{Budget, Standings};
+use crate::intake::schedule::{Budget, OnDemand, Standings};
 use crate::store::snapshot::Snapshot;
 use crate::store::{Options, Store};
 
@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub(super) budget: Arc<Budget>,
     /// How the probed targets stand, whatever is reloaded.
     pub(super) standings: Arc<Standings>,
+    /// Where probes are asked for, whatever is reloaded.
+    pub(super) on_demand: OnDemand,
     pub(super) config: Arc<ArcSwap<Config>>,
     pub(super) ready: Arc<AtomicBool>,
     pub(super) reload: mpsc::Sender<ReloadRequest>,
@@ -84,6 +86,7 @@ impl Parts {
             budget: Arc::new(Budget::new(config.probes.budget_usd_per_day)),
             config: Arc::new(ArcSwap::from_pointee(config)),
             standings: Arc::default(),
+            on_demand: OnDemand::default(),
             ready: Arc::default(),
             adopted: Arc::default(),
             publishing: Arc::default(),
@@ -106,6 +109,8 @@ impl Parts {
             names: Arc::clone(&self.names),
             access: Arc::clone(&self.access),
             limits: Arc::default(),
+            on_demand: self.on_demand.clone(),
+            probe_log: self.store.probe_log(),
             publish: self.publisher(),
             stats: self.stats.clone(),
             clock: self.clock.clone(),

@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
 use crate::ground::config::{Config, ProbesConfig, WhenClientsReport};
 use crate::intake::probe::{self, Client, ProbeSpec};
-use crate::intake::schedule::{self, Deps, Plan, ProbeEvent, Refusal, Ring, Timetable};
+use crate::intake::schedule::{self, Deps, Occasion, Plan, ProbeEvent, Refusal, Ring, Timetable};
+use crate::store::snapshot::ProbeView;
 use crate::store::{Arrival, Store};
 
 use super::parts::Parts;
@@ -103,12 +104,22 @@ impl Probing {
             parts.store.note_probe(&target, |view| view.misconfigured = Some(why));
         }
         parts.standings.keep_only(course.specs.iter().map(|spec| &spec.target));
+        let deps = deps(parts, &course.probes, client);
+        let asked = parts.on_demand.clone().run(
+            parts.config.load_full(),
+            course.specs.clone(),
+            deps.clone(),
+            stop.clone(),
+        );
+        tasks.spawn(async move {
+            asked.await;
+            Ok(())
+        });
         let Some(timetable) = timetable else { return Self { tasks, stop, course } };
         let ring = before.and_then(|before| before.ring(&course.probes));
         if let Some(ring) = ring {
             timetable.go_on_from(ring);
         }
-        let deps = deps(parts, &course.probes, client);
         let now = parts.clock.now();
         let known = parts.store.snapshot(now);
         for spec in &course.specs {
@@ -227,16 +238,24 @@ fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
                 *view.skipped.entry(reason.as_str()).or_default() += 1;
             });
         }
-        ProbeEvent::Finished { target, report, charged_usd } => {
+        ProbeEvent::Finished { target, report, occasion, charged_usd } => {
             let now: Timestamp = clock.now();
+            let asked = occasion == Occasion::Asked;
             store.record(&[report.outcome(&target)], Arrival::Live, now);
             store.note_quotas(&target.provider, "", &report.quotas, report.at);
-            store.note_probe(&target, |view| {
+            let change = |view: &mut ProbeView| {
                 view.success = Some(report.class == Class::Ok);
                 view.last_run = Some(report.started_at);
                 view.cost_usd += charged_usd;
                 view.misconfigured.clone_from(&report.misconfigured);
-            });
+                view.phases = report.phases();
+            };
+            if asked {
+                store.note_asked_probe(&target, change);
+            } else {
+                store.note_probe(&target, change);
+            }
+            store.log_probe(&target, report.run(asked));
         }
     }
 }

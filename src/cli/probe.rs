@@ -3,7 +3,6 @@
 //! Needs no configuration for a provider of the catalogue: the key then comes from the variable
 //! that the provider's own tools use. The answer goes to stdout, what stopped it to stderr.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use crate::domain::outcome::Class;
 use crate::domain::target::Target;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
-use crate::intake::probe::{ProbeReport, ProbeSpec, client, probe};
+use crate::intake::probe::{ProbeReport, ProbeSpec, client, explain, probe_traced};
 use crate::intake::schedule;
 
 /// Arguments of `brownout probe`.
@@ -54,8 +53,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let client = client()?;
-    let report = runtime.block_on(probe(&client, &spec, &Clock::System));
-    let text = if args.json { format!("{}\n", as_json(&report)) } else { explain(&spec, &report) };
+    let (report, trace) = runtime.block_on(probe_traced(&client, &spec, &Clock::System));
+    let text = if args.json {
+        format!("{}\n", as_json(&report))
+    } else {
+        explain(&spec, &report, Some(&trace))
+    };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
     Ok(if report.class == Class::Ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -105,59 +108,6 @@ fn rounded(millis: f64) -> f64 {
     (millis * 10.0).round() / 10.0
 }
 
-/// The same for people.
-fn explain(spec: &ProbeSpec, report: &ProbeReport) -> String {
-    let mut text = format!("{}: {}\n  {}\n\n", spec.target, report.class, meaning(report.class));
-    let mut line = |name: &str, value: Option<String>| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {name:<13} {}", value.as_deref().unwrap_or("-"));
-    };
-    let millis = |duration: Option<Duration>| {
-        duration.map(|duration| format!("{:.1} ms", duration.as_secs_f64() * 1e3))
-    };
-    line("HTTP status", report.http_status.map(|status| status.to_string()));
-    line("decided by", Some(report.matched_by.as_str().to_owned()));
-    line("connect", millis(report.connect));
-    line("first byte", millis(report.ttfb));
-    line("first token", millis(report.ttft));
-    line("total", millis(report.total));
-    line("cost", report.cost_usd.map(|cost| format!("${cost:.7}")));
-    line("request id", report.request_id.clone());
-    if let Some(wait) = report.retry_after {
-        line("retry after", Some(humantime::format_duration(wait).to_string()));
-    }
-    if let Some(why) = &report.misconfigured {
-        line("misconfigured", Some(why.clone()));
-    }
-    text
-}
-
-/// What a class means for the one who asks.
-const fn meaning(class: Class) -> &'static str {
-    match class {
-        Class::Ok => "The provider answered to the end.",
-        Class::Overloaded => {
-            "The provider sheds load: it has no capacity now, whatever your own limits are. \
-             Retry shortly or fall back."
-        }
-        Class::RateLimited => "Your account's short-term limit: wait as told, then retry.",
-        Class::QuotaExhausted => "Your account's allowance is used up: retrying is useless.",
-        Class::Unavailable => "The provider is out of service.",
-        Class::ServerError => "The provider failed inside.",
-        Class::Timeout => "The provider was reached but did not answer in time.",
-        Class::Network => {
-            "The provider was not reached, or its answer ended too early: check name, route and \
-             certificates on this side first."
-        }
-        Class::Auth => "The key was refused: check it, its permissions and its region.",
-        Class::Billing => "The account has no credit or a payment is due.",
-        Class::InvalidRequest => "The provider refused the request itself: check the model's name.",
-        Class::Other => {
-            "The answer came from something else than the model: a proxy or a firewall."
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -190,9 +140,10 @@ mod tests {
             socket
         };
         let client = client().unwrap();
-        let (report, _) = tokio::join!(probe(&client, &spec, &Clock::System), serving);
+        let probing = probe_traced(&client, &spec, &Clock::System);
+        let ((report, trace), _) = tokio::join!(probing, serving);
         assert_eq!(report.request_id, None);
-        for text in [as_json(&report).to_string(), explain(&spec, &report)] {
+        for text in [as_json(&report).to_string(), explain(&spec, &report, Some(&trace))] {
             assert!(text.contains("bad key [redacted]"), "{text}");
             assert!(!text.contains("T0P5ECRET"), "{text}");
         }

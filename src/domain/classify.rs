@@ -26,6 +26,7 @@ mod message;
 mod prose;
 mod quota;
 mod status;
+mod telling;
 mod tokens;
 mod transport;
 
@@ -167,6 +168,16 @@ impl Verdict {
 
 /// Classifies an answer seen on the wire.
 pub fn classify(reply: &Reply<'_>) -> Verdict {
+    decide::decide(&case_of(reply))
+}
+
+/// The word in the answer that speaks for its verdict, to be shown to people: a short plain one,
+/// as envelopes carry them. `None` where no word of that kind decided.
+pub fn telling_word(reply: &Reply<'_>, verdict: Verdict) -> Option<String> {
+    telling::word(&case_of(reply), verdict)
+}
+
+fn case_of<'a>(reply: &Reply<'a>) -> Case<'a> {
     let error_type = header(reply.headers, "x-amzn-errortype");
     let mut extra = Extra::default();
     if let Some(error_type) = error_type {
@@ -179,7 +190,7 @@ pub fn classify(reply: &Reply<'_>) -> Verdict {
         family = Family::Bedrock;
     }
     let plan_status = header(reply.headers, "anthropic-ratelimit-unified-status");
-    decide::decide(&Case {
+    Case {
         family,
         status: reply.status,
         plan_limit: plan_status.is_some_and(|value| value.trim().eq_ignore_ascii_case("rejected")),
@@ -190,7 +201,7 @@ pub fn classify(reply: &Reply<'_>) -> Verdict {
         extra,
         reported: false,
         in_stream: false,
-    })
+    }
 }
 
 /// Classifies a client's report. Does not allocate for a plain status 200.

@@ -58,6 +58,8 @@ pub enum Route {
     Health,
     /// The hour rows.
     Hours,
+    /// Probes: those asked for and the log of the last ones.
+    Probes,
     /// The scrape.
     Metrics,
     /// The status page and what belongs to it.
@@ -70,13 +72,14 @@ pub enum Route {
 
 impl Route {
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     /// All routes, in the order of their declaration.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Outcomes,
         Self::Health,
         Self::Hours,
+        Self::Probes,
         Self::Metrics,
         Self::Page,
         Self::Lifecycle,
@@ -89,6 +92,7 @@ impl Route {
             Self::Outcomes => "outcomes",
             Self::Health => "health",
             Self::Hours => "hours",
+            Self::Probes => "probes",
             Self::Metrics => "metrics",
             Self::Page => "page",
             Self::Lifecycle => "lifecycle",

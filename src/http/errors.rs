@@ -2,6 +2,8 @@
 //!
 //! Messages name the thing and never repeat a request's body.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -14,6 +16,7 @@ pub(super) struct ApiError {
     code: &'static str,
     message: String,
     remedy: String,
+    retry_after_s: Option<u64>,
 }
 
 /// The part under `error`.
@@ -36,7 +39,14 @@ impl ApiError {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { status, code, message: message.into(), remedy: remedy.into() }
+        let retry_after_s = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, code, message: message.into(), remedy: remedy.into(), retry_after_s }
+    }
+
+    /// The same, with the time after which it makes sense to try again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
     }
 
     pub(super) fn bad_request(code: &'static str, message: String, remedy: &str) -> Self {
@@ -57,8 +67,8 @@ impl IntoResponse for ApiError {
             let challenge = HeaderValue::from_static("Bearer realm=\"brownout\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

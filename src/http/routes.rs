@@ -2,6 +2,8 @@
 
 mod health;
 mod hours;
+mod probe;
+mod probes;
 mod reports;
 mod scrape;
 
@@ -37,6 +39,9 @@ pub fn router(context: Context) -> Router {
         .route("/v1/health/", get(health::health_all))
         .route("/v1/health/{*name}", get(health::health_one))
         .route("/v1/hours", get(hours::hours_rows))
+        .route("/v1/probes", get(probes::latest))
+        .route("/v1/probes/{*name}", get(probes::of_target))
+        .route("/probe", get(probe::probe).head(probe::only_get))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
@@ -61,6 +66,8 @@ fn route_of(path: &str) -> Route {
         "/v1/outcomes" => Route::Outcomes,
         "/v1/hours" => Route::Hours,
         "/-/healthy" | "/-/ready" | "/-/reload" => Route::Lifecycle,
+        "/probe" => Route::Probes,
+        _ if path == "/v1/probes" || path.starts_with("/v1/probes/") => Route::Probes,
         _ if path == "/v1/health" || path.starts_with("/v1/health/") => Route::Health,
         _ => Route::Other,
     }

@@ -11,21 +11,18 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
 use crate::domain::classify::{
-    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after,
+    MatchedBy, Quota, Reply, Transport, Verdict, classify, quotas, retry_after, telling_word,
 };
 use crate::domain::outcome::{Class, Outcome, Source};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
-use crate::ground::catalog::{self, Auth, Dialect, Price};
 use crate::ground::clock::Clock;
-use crate::ground::config::{ProbesConfig, ProviderConfig};
 use crate::ground::secret::Secret;
 
+mod spec;
 mod wire;
+mod cost;
 mod credential;
 mod aws;
 mod client;
@@ -35,157 +32,25 @@ mod sse;
 mod event_stream;
 mod attempt;
 mod redact;
-mod cost;
+mod request_id;
+mod trace;
+mod explain;
+mod run;
 
 pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
 pub use cost::{PRICE_ASSUMED, Usage};
 pub use credential::Credential;
+pub use explain::explain;
 /// The HTTP client of all probes, made by [`client()`].
 pub use reqwest::Client;
+pub use spec::{ProbeSpec, SpecError};
+pub use trace::Trace;
 
 use attempt::Exchange;
-use credential::{Proof, key_header};
-use wire::{Answer, Place, Wire};
-
-/// Longest request id kept, in bytes: real ones are below 64, and a cut one finds nothing.
-const REQUEST_ID_BYTES_MAX: usize = 128;
-
-/// Headers that carry the provider's name for a request, the provider's own before the CDN's.
-const REQUEST_ID_HEADERS: [&str; 5] =
-    ["request-id", "x-request-id", "x-amzn-requestid", "apim-request-id", "cf-ray"];
-
-/// Everything a probe needs to know. Two probes of one specification are the same request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProbeSpec {
-    /// Whom the outcome counts for.
-    pub target: Target,
-    /// How to ask and how to read.
-    pub dialect: Dialect,
-    /// Where to send it.
-    pub url: String,
-    /// The model's name on the wire, which may differ from the target's canonical one.
-    pub wire_model: String,
-    /// How the key is sent.
-    pub auth: Auth,
-    /// The key; `None` for servers that need none, and where the request is signed.
-    pub credential: Option<Credential>,
-    /// What signs the request instead, where it is signed.
-    signer: Option<aws::Signer>,
-    /// Headers besides those of every probe and the key's.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// Most tokens the model may answer with, as the body says; `None` if it sets no limit.
-    pub max_tokens: Option<u64>,
-    /// From sending to the terminal event.
-    pub timeout: Duration,
-    /// From sending to the first content.
-    pub ttft_timeout: Duration,
-    /// What tokens cost, if known.
-    pub price: Option<Price>,
-}
-
-/// Why no probe can be made of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpecError {
-    /// The base URL is none, or holds more than scheme, host, port and path.
-    #[error("base_url must be an http or https URL without credentials, query or fragment")]
-    Url,
-    /// The key holds a line break or another character that no header may carry.
-    #[error("api_key holds a character that no HTTP header may carry, check its source")]
-    Key,
-    /// A configured header is none.
-    #[error("headers holds a name or a value that no HTTP header may have")]
-    Header,
-    /// A request cannot be signed for a region that is not known.
-    #[error("the AWS region is not known, set region of the provider or the variable AWS_REGION")]
-    Region,
-}
-
-impl ProbeSpec {
-    /// Makes a specification, checked so that a request can always be built of it.
-    ///
-    /// # Errors
-    /// [`SpecError`] when something of the configuration cannot go into a request.
-    pub fn new(
-        target: Target,
-        provider: &ProviderConfig,
-        probes: &ProbesConfig,
-        credential: Option<Credential>,
-    ) -> Result<Self, SpecError> {
-        let dialect = provider.dialect;
-        let wire = wire::wire(dialect);
-        check_url(&provider.base_url)?;
-        let wire_model =
-            provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
-        let request = &provider.request;
-        let url = wire.url(&Place {
-            base_url: &provider.base_url,
-            wire_model,
-            api_version: request.api_version.as_deref(),
-        });
-        let known = catalog::body_patches(&target, dialect, wire_model);
-        let own = request.model_body.get(&target.model);
-        let patches = known.iter().chain([&request.body]).chain(own);
-        let body = wire::body(wire, wire_model, patches);
-        if let Some(credential) = &credential {
-            key_header(provider.auth(), &credential.held())?;
-        }
-        let signer = match provider.auth() {
-            Auth::SigV4 => Some(aws::signer(provider)?),
-            Auth::Bearer | Auth::XApiKey | Auth::ApiKey | Auth::XGoogApiKey => None,
-        };
-        Ok(Self {
-            dialect,
-            url,
-            wire_model: wire_model.to_owned(),
-            auth: provider.auth(),
-            credential,
-            signer,
-            headers: headers(wire, provider)?,
-            max_tokens: wire::max_tokens(wire, &body),
-            body: body.to_string().into(),
-            timeout: probes.timeout,
-            ttft_timeout: probes.ttft_timeout,
-            price: provider.price(&target.model),
-            target,
-        })
-    }
-
-    /// The most one probe may cost in US dollars; without a known price, [`PRICE_ASSUMED`] counts.
-    pub fn cost_bound_usd(&self) -> f64 {
-        cost::bound_usd(self.price.as_ref(), self.max_tokens)
-    }
-
-    fn wire(&self) -> &'static dyn Wire {
-        wire::wire(self.dialect)
-    }
-}
-
-/// Checks that a path can be appended to a base URL. A password in it would be shown with it.
-fn check_url(base_url: &str) -> Result<(), SpecError> {
-    let base = reqwest::Url::parse(base_url).map_err(|_| SpecError::Url)?;
-    let plain = base.query().is_none()
-        && base.fragment().is_none()
-        && base.username().is_empty()
-        && base.password().is_none();
-    let good = matches!(base.scheme(), "http" | "https") && base.has_host() && plain;
-    if good { Ok(()) } else { Err(SpecError::Url) }
-}
-
-/// The dialect's headers, then the configured ones, which win.
-fn headers(wire: &dyn Wire, provider: &ProviderConfig) -> Result<HeaderMap, SpecError> {
-    let own = wire.headers().iter().copied();
-    let configured = provider.request.headers.iter();
-    let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
-    own.chain(configured)
-        .map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SpecError::Header)?;
-            Ok((name, HeaderValue::from_str(value).map_err(|_| SpecError::Header)?))
-        })
-        .collect()
-}
+use credential::Proof;
+use request_id::request_id;
+use wire::Answer;
 
 /// What one probe found.
 #[derive(Clone, Debug)]
@@ -227,21 +92,47 @@ pub struct ProbeReport {
 ///
 /// Dropping the future gives the probe up; nothing is recorded then.
 pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
+    seen(client, spec, clock).await.0
+}
+
+/// Makes one probe, and keeps what [`explain()`] tells of it.
+pub async fn probe_traced(
+    client: &Client,
+    spec: &ProbeSpec,
+    clock: &Clock,
+) -> (ProbeReport, Trace) {
+    let (report, proof, exchange) = seen(client, spec, clock).await;
+    let Some(exchange) = exchange else { return (report, Trace::default()) };
+    let verdict = Verdict { class: report.class, matched_by: report.matched_by };
+    let word = telling_word(&reply(spec, &exchange), verdict);
+    let trace = Trace::new(spec, proof.as_ref().map(Proof::secret), &exchange, word);
+    (report, trace)
+}
+
+/// One probe and what it was made of; without an exchange if nothing could be sent.
+async fn seen(
+    client: &Client,
+    spec: &ProbeSpec,
+    clock: &Clock,
+) -> (ProbeReport, Option<Proof>, Option<Exchange>) {
     let started_at = clock.now();
     let proof = match credential::proof(client, spec, clock).await {
         Ok(proof) => proof,
-        Err(error) => return unsendable(Class::Auth, error, started_at, clock.now()),
+        Err(error) => {
+            return (unsendable(Class::Auth, error, started_at, clock.now()), None, None);
+        }
     };
     let seen = attempt::exchange(client, spec, proof.as_ref()).await;
     let at = clock.now();
-    let report = match seen {
-        Ok(exchange) => report(spec, proof.as_ref().map(Proof::secret), &exchange, started_at, at),
-        Err(error) => unsendable(Class::InvalidRequest, error, started_at, at),
+    let key = proof.as_ref().map(Proof::secret);
+    let (report, exchange) = match seen {
+        Ok(exchange) => (report(spec, key, &exchange, started_at, at), Some(exchange)),
+        Err(error) => (unsendable(Class::InvalidRequest, error, started_at, at), None),
     };
     if report.class == Class::Auth {
         credential::refused(spec);
     }
-    report
+    (report, proof, exchange)
 }
 
 impl ProbeReport {
@@ -277,16 +168,7 @@ fn report(
     started_at: Timestamp,
     at: Timestamp,
 ) -> ProbeReport {
-    let verdict = classify(&Reply {
-        provider: spec.target.provider.as_str(),
-        dialect: Some(wire::family(spec.dialect)),
-        status: exchange.status,
-        headers: &exchange.headers,
-        body: &exchange.body,
-        stream: &exchange.stream,
-        transport: exchange.transport,
-    });
-    let verdict = proven(verdict, exchange);
+    let verdict = proven(classify(&reply(spec, exchange)), exchange);
     let cost_usd = spec.price.as_ref().and_then(|price| exchange.usage.cost_usd(price));
     ProbeReport {
         class: verdict.class,
@@ -304,6 +186,19 @@ fn report(
         misconfigured: misconfigured(spec, key, exchange, verdict.class),
         started_at,
         at,
+    }
+}
+
+/// What classification is told of an exchange.
+fn reply<'a>(spec: &'a ProbeSpec, exchange: &'a Exchange) -> Reply<'a> {
+    Reply {
+        provider: spec.target.provider.as_str(),
+        dialect: Some(wire::family(spec.dialect)),
+        status: exchange.status,
+        headers: &exchange.headers,
+        body: &exchange.body,
+        stream: &exchange.stream,
+        transport: exchange.transport,
     }
 }
 
@@ -347,19 +242,6 @@ fn unsendable(
         started_at,
         at,
     }
-}
-
-/// The first header that holds a plain name. It is logged and printed, so a server must not be
-/// able to put the key, or anything that is no name, into it.
-fn request_id(headers: &[(String, String)], key: Option<&str>) -> Option<String> {
-    let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    REQUEST_ID_HEADERS
-        .iter()
-        .filter_map(|wanted| headers.iter().find(|(name, _)| name == wanted))
-        .map(|(_, value)| value)
-        .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(of_an_id))
-        .find(|id| !key.is_some_and(|key| redact::shares_a_piece(id, key)))
-        .cloned()
 }
 
 /// Why the probe is misconfigured, in the provider's words as far as they are safe to show.

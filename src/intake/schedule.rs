@@ -32,12 +32,16 @@ mod cron_bell;
 mod standing;
 mod pace;
 mod gates;
+mod flights;
+mod on_demand;
 mod budget;
 
 pub use bell::Bell;
 pub use budget::{Budget, Reservation};
 pub use cron_bell::{CronBell, CronError, Ring};
+pub use flights::Flights;
 pub use gates::{Gates, PROBES_IN_FLIGHT_MAX, PROBES_OF_PROVIDER_MAX, Pass};
+pub use on_demand::{ASKED_APART, Answered, Found, OnDemand, Unanswered};
 pub use plan::{Plan, Refusal, Timetable, plan, spec};
 pub use standing::{Standing, Standings};
 
@@ -62,6 +66,8 @@ pub enum ProbeEvent {
         target: Target,
         /// What it found.
         report: Box<ProbeReport>,
+        /// Why it was made.
+        occasion: Occasion,
         /// What it was charged in US dollars, an estimate where the bill is not known.
         charged_usd: f64,
     },
@@ -139,6 +145,8 @@ pub struct Deps {
     pub clock: Clock,
     /// The bounds on probes in flight.
     pub gates: Arc<Gates>,
+    /// The probes in flight.
+    pub flights: Flights,
     /// How the targets stand, from one loop to the next.
     pub standings: Arc<Standings>,
     /// How much more often a troubled target is probed, if at all.
@@ -158,6 +166,7 @@ impl Deps {
             client,
             clock,
             gates: Arc::default(),
+            flights: Flights::default(),
             standings: Arc::default(),
             adaptive: None,
             budget,
@@ -238,6 +247,12 @@ pub async fn round<F: Future<Output = ProbeReport>>(
     let Some(_pass) = pass(target, occasion, &standing, deps).await else {
         return Round::Withdrawn;
     };
+    let Some(flight) = deps.flights.take_off(target) else {
+        // Who asks joins the other one; that is no probe left out.
+        let joins = occasion == Occasion::Asked;
+        let overlap = SkipReason::Overlap;
+        return if joins { Round::Skipped(overlap) } else { deps.skip(target, overlap) };
+    };
     let reservation = match admit(spec, occasion, deps) {
         Ok(reservation) => reservation,
         Err(reason) => return deps.skip(target, reason),
@@ -252,7 +267,10 @@ pub async fn round<F: Future<Output = ProbeReport>>(
     log(target, &report, &standing);
     let report = Box::new(report);
     let told = report.clone();
-    deps.tell(ProbeEvent::Finished { target: target.clone(), report: told, charged_usd });
+    let target = target.clone();
+    deps.tell(ProbeEvent::Finished { target, report: told, occasion, charged_usd });
+    // Those who waited for it find it in the book.
+    flight.land(&report);
     Round::Finished(report)
 }
 
@@ -277,7 +295,7 @@ async fn pass(
                 // Its sender is in the standing, which is held here.
                 Ok(()) = troubled.changed() => break,
                 pass = &mut passing => return Some(pass),
-                () = sleep(SAY_AGAIN) => {
+                () = sleep(SAY_AGAIN), if occasion != Occasion::Asked => {
                     let next_run = Some(deps.clock.now());
                     deps.tell(ProbeEvent::Scheduled { target: target.clone(), next_run });
                 }

@@ -181,6 +181,18 @@ impl Book {
         self.pages.note(url, change);
     }
 
+    pub(super) fn note_asked_probe(
+        &mut self,
+        target: &Target,
+        change: impl FnOnce(&mut ProbeView),
+    ) {
+        let Some(position) = self.find(target) else { return };
+        let entry = &mut self.entries[position];
+        if entry.configured {
+            change(entry.probe.get_or_insert_default());
+        }
+    }
+
     pub(super) fn tick(&mut self, now: Timestamp) {
         let now = self.turn_clock(now);
         let seconds = now.secs().saturating_sub(self.ticked_s);

@@ -16,6 +16,8 @@ use crate::domain::tally::Tally;
 use crate::domain::target::{Provider, Target};
 use crate::domain::time::{Hour, Timestamp};
 
+use super::journal::Phases;
+
 /// The whole book at one second.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -168,6 +170,8 @@ pub struct ProbeView {
     pub success: Option<bool>,
     /// When the last probe started.
     pub last_run: Option<Timestamp>,
+    /// The times of the last probe.
+    pub phases: Phases,
     /// When the next is due; advances on deliberate skips.
     pub next_run: Option<Timestamp>,
     /// Money spent since the start of the process, in US dollars.

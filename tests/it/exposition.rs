@@ -8,3 +8,5 @@ mod sample;
 mod series;
 mod table;
 mod zero_first;
+
+pub(crate) use conformance::promtool_accepts;

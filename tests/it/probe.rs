@@ -5,6 +5,7 @@ mod command;
 mod dialects;
 mod fake;
 mod loops;
+mod on_demand;
 mod requests;
 mod tls;
 mod weather;

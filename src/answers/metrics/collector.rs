@@ -199,6 +199,7 @@ impl Scrape {
 
     fn probes(&self, families: &mut Vec<MetricFamily>) {
         let mut success = Family::new(&names::PROBE_SUCCESS);
+        let mut duration = Family::new(&names::PROBE_DURATION);
         let mut last_run = Family::new(&names::PROBE_LAST_RUN);
         let mut next_run = Family::new(&names::PROBE_NEXT_RUN);
         let mut cost = Family::new(&names::PROBE_COST);
@@ -208,6 +209,12 @@ impl Scrape {
             let Some(probe) = &view.probe else { continue };
             if let Some(ok) = probe.success {
                 success.flag(&labels, ok);
+            }
+            for (phase, took) in probe.phases.named() {
+                let [provider, model] = labels;
+                if let Some(took) = took {
+                    duration.value(&[provider, model, phase], took.as_secs_f64());
+                }
             }
             if let Some(at) = probe.last_run {
                 last_run.value(&labels, seconds(at));
@@ -223,7 +230,7 @@ impl Scrape {
                 skipped.count(&[provider, model, reason], count);
             }
         }
-        let all = [success, last_run, next_run, cost, skipped, misconfigured];
+        let all = [success, duration, last_run, next_run, cost, skipped, misconfigured];
         families.extend(all.map(Family::finish));
     }
 

@@ -139,6 +139,14 @@ pub const PROBE_SUCCESS: Metric = metric(
     "Whether the last probe ended ok; absent before the first. Probes run on their own schedule.",
 );
 
+/// Times of the last probe.
+pub const PROBE_DURATION: Metric = metric(
+    "brownout_probe_duration_seconds",
+    Kind::Gauge,
+    &["provider", "model", "phase"],
+    "Time of the last probe from sending to the end of a phase; absent where it did not get there.",
+);
+
 /// When the last probe started.
 pub const PROBE_LAST_RUN: Metric = metric(
     "brownout_probe_last_run_timestamp_seconds",
@@ -244,7 +252,7 @@ pub const SNAPSHOT_TIMESTAMP: Metric = metric(
 );
 
 /// The rows that are written from the snapshot.
-pub const FROM_SNAPSHOT: [Metric; 28] = [
+pub const FROM_SNAPSHOT: [Metric; 29] = [
     REQUESTS,
     REQUEST_ERRORS,
     HTTP_RESPONSES,
@@ -260,6 +268,7 @@ pub const FROM_SNAPSHOT: [Metric; 28] = [
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,
     PROBE_SUCCESS,
+    PROBE_DURATION,
     PROBE_LAST_RUN,
     PROBE_NEXT_RUN,
     PROBE_COST,

@@ -37,7 +37,7 @@ pub(super) struct Case<'a> {
 }
 
 /// A body or stream in the form the rules read.
-enum Content {
+pub(super) enum Content {
     Empty,
     Values(Vec<Value>),
     Text(String),
@@ -53,12 +53,7 @@ pub(super) fn decide(case: &Case<'_>) -> Verdict {
             return Verdict::new(class, MatchedBy::Intermediary);
         }
     }
-    let body = read_body(&body, case);
-    let stream = if stream.trim().is_empty() {
-        Content::Empty
-    } else {
-        Content::Stream(frames::read(&stream))
-    };
+    let (body, stream) = (read_body(&body, case), read_stream(&stream));
     if let Content::Values(values) = &body
         && let Some(value) = values.first()
         && let Some(class) = intermediary::json_class(case.status, value)
@@ -110,7 +105,7 @@ fn by_errors(case: &Case<'_>, body: &Content, stream: &Content) -> Option<Verdic
 }
 
 /// The provider's family; only AWS speaks in event-stream exceptions.
-fn family_of(case: &Case<'_>, stream: &Content, body: &Content) -> Family {
+pub(super) fn family_of(case: &Case<'_>, stream: &Content, body: &Content) -> Family {
     let is_aws = [stream, body].into_iter().any(|content| match content {
         Content::Stream(frames) => frames.frames.iter().any(|frame| frame.exception.is_some()),
         Content::Empty | Content::Values(_) | Content::Text(_) => false,
@@ -224,7 +219,7 @@ fn by_bare_status(status: Option<u16>, body: &Content, stream: &Content) -> Verd
 }
 
 /// The errors that a body or stream holds.
-fn errors_in<'a>(content: &'a Content, case: &Case<'_>) -> Vec<Evidence<'a>> {
+pub(super) fn errors_in<'a>(content: &'a Content, case: &Case<'_>) -> Vec<Evidence<'a>> {
     let is_failure = !matches!(case.status, None | Some(100..=299));
     match content {
         Content::Empty => Vec::new(),
@@ -279,6 +274,15 @@ fn stream_text(bytes: &[u8]) -> Cow<'_, str> {
     text.push_str("\n\n");
     text.push_str(&String::from_utf8_lossy(&tail[line..]));
     Cow::Owned(text)
+}
+
+/// Body and stream in the form the rules read.
+pub(super) fn contents(case: &Case<'_>) -> [Content; 2] {
+    [read_body(&body_text(case.body), case), read_stream(&stream_text(case.stream))]
+}
+
+fn read_stream(text: &str) -> Content {
+    if text.trim().is_empty() { Content::Empty } else { Content::Stream(frames::read(text)) }
 }
 
 fn read_body(text: &str, case: &Case<'_>) -> Content {

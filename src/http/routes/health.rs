@@ -59,12 +59,12 @@ fn find<'a>(published: &'a Published, context: &Context, name: &str) -> Option<&
     }
 }
 
-fn bad_path(error: &PathRejection) -> ApiError {
+pub(super) fn bad_path(error: &PathRejection) -> ApiError {
     let remedy = "write provider and model in UTF-8, percent-encoded where needed";
     ApiError::bad_request("bad_path", error.body_text(), remedy)
 }
 
-fn unknown_target(published: &Published, name: &str) -> ApiError {
+pub(super) fn unknown_target(published: &Published, name: &str) -> ApiError {
     let known = &published.snapshot.targets;
     let provider = name.split('/').next().unwrap_or(name);
     let same_provider: Vec<String> = known

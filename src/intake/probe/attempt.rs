@@ -7,14 +7,15 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use reqwest::{Response, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Connection, ConnectionWatch};
 use super::cost::Usage;
 use super::credential::Proof;
 use super::framing::Decoder;
+use super::trace::Events;
 use super::wire::{self, Answer, Progress, Wire};
 use super::{ProbeSpec, SpecError, transport};
 use crate::domain::classify::Transport;
@@ -48,6 +49,12 @@ pub(super) struct Exchange {
     pub(super) answer: Answer,
     /// What the transport failed of, if it did.
     pub(super) transport: Option<Transport>,
+    /// The events of the stream and when they came.
+    pub(super) events: Events,
+    /// What became of the connection.
+    pub(super) connection: Connection,
+    /// The version of HTTP that was spoken, if headers came.
+    pub(super) version: Option<Version>,
     /// How long the connection took to open; `None` when a warm one was used.
     pub(super) connect: Option<Duration>,
     /// From sending to the headers of the answer.
@@ -89,7 +96,8 @@ pub(super) async fn exchange(
         }
         Err(_) => exchange.transport = Some(Transport::ReadTimeout),
     }
-    if let Connection::Opened(took) = watch.get() {
+    exchange.connection = watch.get();
+    if let Connection::Opened(took) = exchange.connection {
         exchange.connect = Some(took);
     }
     if exchange.total.is_zero() {
@@ -154,6 +162,7 @@ async fn read(
 ) {
     let success = response.status().is_success();
     exchange.status = Some(response.status().as_u16());
+    exchange.version = Some(response.version());
     exchange.headers = headers(&response);
     let is_readable = is_identity(&response);
     let may_stream = success && is_readable && !is_page(&response);
@@ -202,6 +211,7 @@ async fn read(
     };
     exchange.total = reader.terminal.unwrap_or_else(|| deadlines.started.elapsed());
     exchange.usage = progress.usage;
+    exchange.events = reader.events;
     if is_stream {
         exchange.stream = reader.decoder.into_text(reader.raw);
     } else {
@@ -224,6 +234,7 @@ struct Reader {
     raw: Vec<u8>,
     decoder: Decoder,
     progress: Progress,
+    events: Events,
     first_content: Option<Duration>,
     terminal: Option<Duration>,
     linger_until: Option<Instant>,
@@ -237,6 +248,7 @@ impl Reader {
             raw: Vec::new(),
             decoder: Decoder::new(wire.framing()),
             progress: Progress::default(),
+            events: Events::default(),
             first_content: None,
             terminal: None,
             linger_until: None,
@@ -248,8 +260,11 @@ impl Reader {
         let kept = &chunk[..chunk.len().min(room)];
         self.raw.extend_from_slice(kept);
         if may_stream {
-            let (wire, progress) = (self.wire, &mut self.progress);
-            self.decoder.feed(kept, &mut |name, data| wire.read(name, data, progress));
+            let (at, wire) = (self.started.elapsed(), self.wire);
+            let (progress, events) = (&mut self.progress, &mut self.events);
+            self.decoder.feed(kept, &mut |name, data| {
+                events.around(at, (name, data), progress, |it| wire.read(name, data, it));
+            });
             self.note();
         }
         if self.decoder.is_broken() {
@@ -263,8 +278,11 @@ impl Reader {
 
     fn finish(&mut self, may_stream: bool) {
         if may_stream {
-            let (wire, progress) = (self.wire, &mut self.progress);
-            self.decoder.finish(&mut |name, data| wire.read(name, data, progress));
+            let (at, wire) = (self.started.elapsed(), self.wire);
+            let (progress, events) = (&mut self.progress, &mut self.events);
+            self.decoder.finish(&mut |name, data| {
+                events.around(at, (name, data), progress, |it| wire.read(name, data, it));
+            });
             self.note();
         }
     }

@@ -24,7 +24,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Asks Cloudflare for its machine-readable error documents, which it sends instead of HTML to
 /// those who accept JSON (Cloudflare changelog, 2026-04-27).
-const ACCEPTED: &str = "application/json, text/event-stream";
+pub(super) const ACCEPTED: &str = "application/json, text/event-stream";
+
+/// Who asks.
+pub(super) const USER_AGENT: &str = concat!("brownout/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,7 @@ pub fn client() -> Result<reqwest::Client, ClientError> {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
-        .user_agent(concat!("brownout/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .default_headers(headers)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -18,7 +18,7 @@ const KEY_PIECE_BYTES: usize = 6;
 const TOKEN_CHARS_MIN: usize = 20;
 
 /// What replaces a masked word.
-const MASK: &str = "[redacted]";
+pub(super) const MASK: &str = "[redacted]";
 
 /// The human message inside an error document, looked for where providers put it.
 pub(super) fn provider_message(document: &[u8]) -> Option<String> {

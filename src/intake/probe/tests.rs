@@ -2,9 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::credential::key_header;
+use super::request_id::REQUEST_ID_BYTES_MAX;
 use super::*;
 use crate::domain::model_name;
 use crate::domain::target::Provider;
+use crate::ground::catalog::{Auth, Dialect, Price};
+use crate::ground::config::{ProbesConfig, ProviderConfig};
 
 /// Where chat completions live, given the base URL of [`spec`].
 const CHAT: &str = "https://api.example.com/v1/chat/completions";

@@ -11,6 +11,7 @@ use brownout::domain::status_page::{Indicator, PageReading};
 use brownout::domain::target::Target;
 use brownout::domain::time::Timestamp;
 use brownout::ground::self_stats::SelfStats;
+use brownout::store::journal::Phases;
 use brownout::store::snapshot::{
     Code, Counters, LatencyView, ProbeView, QuotaKey, QuotaView, SignalView, Snapshot,
     StatusPageView, TargetView, Windows,
@@ -133,6 +134,12 @@ pub(super) fn browning(name: &str, configured: bool) -> TargetView {
 fn probe() -> ProbeView {
     ProbeView {
         success: Some(true),
+        phases: Phases {
+            connect: None,
+            ttfb: Some(Duration::from_millis(250)),
+            ttft: Some(Duration::from_millis(500)),
+            total: Some(Duration::from_millis(750)),
+        },
         last_run: Some(NOW.minus(Duration::from_millis(20_500))),
         next_run: Some(NOW.plus(Duration::from_secs(40))),
         cost_usd: 0.0125,

@@ -84,9 +84,41 @@ async fn people_are_told_what_it_means_and_scripts_by_the_exit_code() {
     let output = against(&response("529 Overloaded", json, OVERLOADED), &[]).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in ["anthropic/claude-haiku-4-5: overloaded", "sheds load", "529", "7s"] {
+    for part in [
+        "anthropic/claude-haiku-4-5: overloaded",
+        "sheds load",
+        "x-api-key: [redacted]",
+        "anthropic-version: 2023-06-01",
+        "\"max_tokens\":1",
+        "(name, TCP and TLS together), HTTP/1.1",
+        "HTTP 529 after",
+        "asks to wait 7s",
+        "decided by token",
+        "`overloaded_error` in the answer",
+        "Next: retry shortly",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[tokio::test]
+async fn the_events_of_a_stream_are_told_with_their_times() {
+    let output = against(&stream(&[START, CONTENT, STOP]), &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        " ms message_start\n",
+        " ms content_block_delta (first content)\n",
+        " ms message_delta (complete)\n",
+        " ms message_stop\n",
+        "request-id: req_011",
+        "10 tokens in, 1 out",
+        "the answer is complete",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(!text.contains("text_delta"), "nothing of the answer is shown: {text}");
 }
 
 #[tokio::test]

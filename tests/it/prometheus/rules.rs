@@ -98,20 +98,36 @@ fn the_thresholds_are_those_of_the_states() {
     }
 }
 
+#[test]
+fn the_configuration_of_prometheus_for_probes_on_demand_is_good() {
+    let said = checked(&block("docs/probes.md"));
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
 /// With the rules where they are in the repository, for the block names them from its root.
 #[test]
 fn the_configuration_of_prometheus_in_the_readme_is_good() {
-    let readme = file("README.md");
-    let (_, block) = readme.split_once("```yaml\n# prometheus.yml\n").unwrap();
-    let (block, _) = block.split_once("```").unwrap();
+    let block = block("README.md");
     assert_eq!(block.matches("alerts/brownout.").count(), 2, "{block}");
-    let block = block.replace("alerts/", &format!("{}/", folder().display()));
-    let config = TempFile::new("prometheus.yml", &block);
+    let said = checked(&block.replace("alerts/", &format!("{}/", folder().display())));
+    let found = said.matches("rules found").count();
+    assert_eq!(found, 2, "both files of rules are read: {said}");
+}
+
+/// The configuration of Prometheus in a document.
+fn block(document: &str) -> String {
+    let text = file(document);
+    let (_, block) = text.split_once("```yaml\n# prometheus.yml\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// What promtool says of a configuration that it takes.
+fn checked(config: &str) -> String {
+    let config = TempFile::new("prometheus.yml", config);
     let output = Command::new("promtool").args(["check", "config", config.path()]).output();
     let output = output.expect("install Debian's prometheus package, as tests/run does");
     let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = String::from_utf8_lossy(&said).into_owned();
     assert!(output.status.success(), "{said}");
-    let found = said.matches("rules found").count();
-    assert_eq!(found, 2, "both files of rules are read: {said}");
+    said
 }

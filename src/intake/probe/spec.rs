@@ -1,0 +1,145 @@
+//! What a probe is made of: checked once, so that a request can always be built of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::credential::{Credential, key_header};
+use super::wire::{self, Place, Wire};
+use super::{aws, cost};
+use crate::domain::target::Target;
+use crate::ground::catalog::{self, Auth, Dialect, Price};
+use crate::ground::config::{ProbesConfig, ProviderConfig};
+
+/// Everything a probe needs to know. Two probes of one specification are the same request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSpec {
+    /// Whom the outcome counts for.
+    pub target: Target,
+    /// How to ask and how to read.
+    pub dialect: Dialect,
+    /// Where to send it.
+    pub url: String,
+    /// The model's name on the wire, which may differ from the target's canonical one.
+    pub wire_model: String,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// The key; `None` for servers that need none, and where the request is signed.
+    pub credential: Option<Credential>,
+    /// What signs the request instead, where it is signed.
+    pub(super) signer: Option<aws::Signer>,
+    /// Headers besides those of every probe and the key's.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Most tokens the model may answer with, as the body says; `None` if it sets no limit.
+    pub max_tokens: Option<u64>,
+    /// From sending to the terminal event.
+    pub timeout: Duration,
+    /// From sending to the first content.
+    pub ttft_timeout: Duration,
+    /// What tokens cost, if known.
+    pub price: Option<Price>,
+}
+
+/// Why no probe can be made of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// The base URL is none, or holds more than scheme, host, port and path.
+    #[error("base_url must be an http or https URL without credentials, query or fragment")]
+    Url,
+    /// The key holds a line break or another character that no header may carry.
+    #[error("api_key holds a character that no HTTP header may carry, check its source")]
+    Key,
+    /// A configured header is none.
+    #[error("headers holds a name or a value that no HTTP header may have")]
+    Header,
+    /// A request cannot be signed for a region that is not known.
+    #[error("the AWS region is not known, set region of the provider or the variable AWS_REGION")]
+    Region,
+}
+
+impl ProbeSpec {
+    /// Makes a specification, checked so that a request can always be built of it.
+    ///
+    /// # Errors
+    /// [`SpecError`] when something of the configuration cannot go into a request.
+    pub fn new(
+        target: Target,
+        provider: &ProviderConfig,
+        probes: &ProbesConfig,
+        credential: Option<Credential>,
+    ) -> Result<Self, SpecError> {
+        let dialect = provider.dialect;
+        let wire = wire::wire(dialect);
+        check_url(&provider.base_url)?;
+        let wire_model =
+            provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
+        let request = &provider.request;
+        let url = wire.url(&Place {
+            base_url: &provider.base_url,
+            wire_model,
+            api_version: request.api_version.as_deref(),
+        });
+        let known = catalog::body_patches(&target, dialect, wire_model);
+        let own = request.model_body.get(&target.model);
+        let patches = known.iter().chain([&request.body]).chain(own);
+        let body = wire::body(wire, wire_model, patches);
+        if let Some(credential) = &credential {
+            key_header(provider.auth(), &credential.held())?;
+        }
+        let signer = match provider.auth() {
+            Auth::SigV4 => Some(aws::signer(provider)?),
+            Auth::Bearer | Auth::XApiKey | Auth::ApiKey | Auth::XGoogApiKey => None,
+        };
+        Ok(Self {
+            dialect,
+            url,
+            wire_model: wire_model.to_owned(),
+            auth: provider.auth(),
+            credential,
+            signer,
+            headers: headers(wire, provider)?,
+            max_tokens: wire::max_tokens(wire, &body),
+            body: body.to_string().into(),
+            timeout: probes.timeout,
+            ttft_timeout: probes.ttft_timeout,
+            price: provider.price(&target.model),
+            target,
+        })
+    }
+
+    /// The most one probe may cost in US dollars; without a known price, [`PRICE_ASSUMED`] counts.
+    pub fn cost_bound_usd(&self) -> f64 {
+        cost::bound_usd(self.price.as_ref(), self.max_tokens)
+    }
+
+    pub(super) fn wire(&self) -> &'static dyn Wire {
+        wire::wire(self.dialect)
+    }
+}
+
+/// Checks that a path can be appended to a base URL. A password in it would be shown with it.
+fn check_url(base_url: &str) -> Result<(), SpecError> {
+    let base = reqwest::Url::parse(base_url).map_err(|_| SpecError::Url)?;
+    let plain = base.query().is_none()
+        && base.fragment().is_none()
+        && base.username().is_empty()
+        && base.password().is_none();
+    let good = matches!(base.scheme(), "http" | "https") && base.has_host() && plain;
+    if good { Ok(()) } else { Err(SpecError::Url) }
+}
+
+/// The dialect's headers, then the configured ones, which win.
+fn headers(wire: &dyn Wire, provider: &ProviderConfig) -> Result<HeaderMap, SpecError> {
+    let own = wire.headers().iter().copied();
+    let configured = provider.request.headers.iter();
+    let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
+    own.chain(configured)
+        .map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SpecError::Header)?;
+            Ok((name, HeaderValue::from_str(value).map_err(|_| SpecError::Header)?))
+        })
+        .collect()
+}

@@ -1,0 +1,91 @@
+//! Questions on paused time, of a provider that nobody listens for: quick and free of charge.
+
+use super::super::Budget;
+use super::*;
+use crate::domain::outcome::Class;
+use crate::ground::clock::Clock;
+use crate::intake::probe::client;
+
+const YAML: &str = "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    api_key: {env: PATH}
+    models: [a, b]
+  keyless:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    models: [a]
+  broken:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    api_key: {env: BROWNOUT_TEST_NO_SUCH_VARIABLE}
+    models: [a]
+";
+
+fn target(name: &str) -> Target {
+    Target::parse(name).unwrap()
+}
+
+/// A counter that answers until its token is cancelled.
+fn open(usd_per_day: Option<f64>) -> (OnDemand, CancellationToken, impl Future<Output = ()>) {
+    let config = Arc::new(Config::parse(YAML, "brownout.yaml").unwrap());
+    let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
+    let budget = Arc::new(Budget::new(usd_per_day));
+    let deps = Deps::new(client().unwrap(), clock, budget, Arc::new(|_| {}));
+    let (on_demand, token) = (OnDemand::default(), CancellationToken::new());
+    let running = on_demand.clone().run(config, Vec::new(), deps, token.clone());
+    (on_demand, token, running)
+}
+
+async fn class(on_demand: &OnDemand, name: &str) -> Result<Class, Unanswered> {
+    on_demand.ask(&target(name), None).await.map(|found| match found {
+        Found::Answered(answered) => answered.report.class,
+        Found::Unfinished(after) => panic!("unfinished after {after:?}"),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_left_alone_for_a_while_and_the_others_are_not() {
+    let (on_demand, token, running) = open(None);
+    let asking = async {
+        tokio::task::yield_now().await;
+        assert_eq!(class(&on_demand, "local/a").await, Ok(Class::Network));
+        let again = class(&on_demand, "local/a").await;
+        assert!(
+            matches!(again, Err(Unanswered::TooSoon(left)) if left <= ASKED_APART),
+            "{again:?}"
+        );
+        assert_eq!(class(&on_demand, "local/b").await, Ok(Class::Network));
+        tokio::time::advance(ASKED_APART).await;
+        assert_eq!(class(&on_demand, "local/a").await, Ok(Class::Network));
+        assert_eq!(on_demand.lock().asked.len(), 1, "what is over is forgotten");
+        token.cancel();
+    };
+    tokio::join!(running, asking);
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_there_is_no_answer_is_told() {
+    let closed = OnDemand::default();
+    assert_eq!(class(&closed, "local/a").await, Err(Unanswered::GivenUp));
+    let (on_demand, token, running) = open(Some(0.0));
+    let asking = async {
+        tokio::task::yield_now().await;
+        for (name, expected) in [
+            ("nobody/a", Unanswered::Unknown),
+            ("local/c", Unanswered::Unknown),
+            ("keyless/a", Unanswered::NoKey),
+            // 2026-04-24T03:06:40Z
+            ("local/a", Unanswered::Budget(Duration::from_secs(75_200))),
+        ] {
+            assert_eq!(class(&on_demand, name).await, Err(expected), "{name}");
+        }
+        let refused = class(&on_demand, "broken/a").await.unwrap_err().to_string();
+        assert!(refused.contains("BROWNOUT_TEST_NO_SUCH_VARIABLE"), "{refused}");
+        token.cancel();
+    };
+    tokio::join!(running, asking);
+    assert_eq!(class(&on_demand, "local/b").await, Err(Unanswered::GivenUp));
+}
