@@ -33,7 +33,7 @@ use crate::domain::time::Timestamp;
 use book::Book;
 pub use counts::Arrival;
 pub use pages::WatchedPage;
-use snapshot::{ProbeView, Snapshot, StatusPageView};
+use snapshot::{BudgetView, ProbeView, Snapshot, StatusPageView};
 
 /// How late an outcome may be and still be counted, in the hour it happened in.
 pub const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -95,6 +95,11 @@ impl Store {
     /// for a page that is not watched.
     pub fn note_status_page(&self, url: &str, change: impl FnOnce(&mut StatusPageView)) {
         self.book().note_status_page(url, change);
+    }
+
+    /// Takes how the money for probes stands.
+    pub fn note_budget(&self, budget: BudgetView) {
+        self.book().note_budget(budget);
     }
 
     /// Adopts a new configuration: thresholds, configured and probed targets, the cap. Counts

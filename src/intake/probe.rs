@@ -36,7 +36,7 @@ mod cost;
 
 pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
-pub use cost::{PRICE_ASSUMED, Usage};
+pub use cost::{INPUT_TOKENS, PRICE_ASSUMED, Usage};
 pub use credential::Credential;
 /// The HTTP client of all probes, made by [`client()`].
 pub use reqwest::Client;
@@ -145,6 +145,17 @@ impl ProbeSpec {
     /// The most one probe may cost in US dollars; without a known price, [`PRICE_ASSUMED`] counts.
     pub fn cost_bound_usd(&self) -> f64 {
         cost::bound_usd(self.price.as_ref(), self.max_tokens)
+    }
+
+    /// What one probe will usually cost in US dollars, reckoned like the bound with a prompt of
+    /// [`INPUT_TOKENS`].
+    pub fn cost_usual_usd(&self) -> f64 {
+        cost::usual_usd(self.price.as_ref(), self.max_tokens)
+    }
+
+    /// How many tokens of answer the costs are reckoned with.
+    pub fn output_tokens(&self) -> u64 {
+        cost::output_tokens(self.max_tokens)
     }
 
     fn wire(&self) -> &'static dyn Wire {
