@@ -12,6 +12,7 @@ pub mod classify;
 mod client;
 mod listen_address;
 pub mod demo;
+pub mod plan;
 pub mod probe;
 pub mod replay;
 pub mod report;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::Args),
     /// One probe, the outcome explained
     Probe(probe::Args),
+    /// What the configured probes will cost, per day and month
+    Plan(plan::Args),
     /// Classify provider replies: NDJSON on stdin to NDJSON on stdout
     Classify(classify::Args),
     /// Replay outcome or trace files on their own clock: state changes as NDJSON
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(args),
         Some(Command::Status(args)) => status::run(args),
         Some(Command::Probe(args)) => probe::run(args),
+        Some(Command::Plan(args)) => plan::run(args),
         Some(Command::Classify(args)) => classify::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Report(args)) => report::run(*args),

@@ -35,7 +35,7 @@ use book::Book;
 pub use counts::Arrival;
 use journal::{ProbeLog, ProbeRun};
 pub use pages::WatchedPage;
-use snapshot::{ProbeView, Snapshot, StatusPageView};
+use snapshot::{BudgetView, ProbeView, Snapshot, StatusPageView};
 
 /// How late an outcome may be and still be counted, in the hour it happened in.
 pub const LATE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -114,6 +114,11 @@ impl Store {
     /// The last probes, to be read.
     pub fn probe_log(&self) -> ProbeLog {
         self.probe_log.clone()
+    }
+
+    /// Takes how the money for probes stands.
+    pub fn note_budget(&self, budget: BudgetView) {
+        self.book().note_budget(budget);
     }
 
     /// Adopts a new configuration: thresholds, configured and probed targets, the cap. Counts

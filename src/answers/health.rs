@@ -1,10 +1,11 @@
 //! The health documents, serialised once a second and served as they are.
 //!
 //! Wire types live here and nowhere else; the snapshot's values are converted by hand. Each
-//! document carries a weak `ETag`: the hash of the same document without its time stamps and with
-//! numbers at three significant digits, so that a quiet system answers 304.
+//! document carries a weak `ETag`: the hash of the same document without its time stamps and what
+//! probes cost, and with numbers at three significant digits, so that a quiet system answers 304.
 
 mod document;
+mod probes;
 mod status_page;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use crate::domain::target::{Provider, Target};
 use crate::store::snapshot::{Snapshot, TargetView};
 
 use document::{HealthDocument, Precision, TargetDocument};
+use probes::ProbesDocument;
 
 /// A router that holds a document older than this should treat it as no evidence. Snapshots are
 /// one second apart, so this forgives a slow scrape, not a dead daemon.
@@ -108,7 +110,8 @@ fn health(snapshot: &Snapshot, targets: &[TargetView], parts: &[Part]) -> Docume
     // A provider's state follows from its targets'; what its page says does not.
     let hashes: Vec<u64> = parts.iter().map(|part| part.hash).collect();
     let pages = status_page::documents(snapshot, targets, Precision::Fingerprint);
-    Document { bytes, etag: etag(hash(&(hashes, pages))) }
+    let probes = ProbesDocument::new(&snapshot.budget, Precision::Fingerprint);
+    Document { bytes, etag: etag(hash(&(hashes, pages, probes))) }
 }
 
 fn hash(document: &impl Serialize) -> u64 {

@@ -72,6 +72,8 @@ impl Parts {
         let store = Store::new(&options(&config), now);
         let names = Arc::new(ArcSwap::from_pointee(Names::new(&config)));
         let access = Access::new(&config.ingest).context("ingest.tokens")?;
+        let budget = Arc::new(Budget::new(config.probes.budget.clone()));
+        store.note_budget(budget.view(now));
         let first = Arc::new(store.snapshot(now));
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&first)));
         Ok(Self {
@@ -83,7 +85,7 @@ impl Parts {
             reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
             access: Arc::new(ArcSwap::from_pointee(access)),
-            budget: Arc::new(Budget::new(config.probes.budget_usd_per_day)),
+            budget,
             config: Arc::new(ArcSwap::from_pointee(config)),
             standings: Arc::default(),
             on_demand: OnDemand::default(),
@@ -130,7 +132,9 @@ impl Parts {
     fn publish(&self) {
         // Of two at once the later must not be overtaken by the older view of the other.
         let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = Arc::new(self.store.snapshot(self.clock.now()));
+        let now = self.clock.now();
+        self.store.note_budget(self.budget.view(now));
+        let snapshot = Arc::new(self.store.snapshot(now));
         log_changes(&self.snapshot.load(), &snapshot);
         self.published.store(Arc::new(Published::new(Arc::clone(&snapshot))));
         self.snapshot.store(snapshot);
@@ -161,7 +165,7 @@ impl Parts {
             tracing::warn!("{notice}");
         }
         self.store.configure(&options(&config), now);
-        self.budget.set_limit(config.probes.budget_usd_per_day);
+        self.budget.set_limits(config.probes.budget.clone());
         self.exporter.set_options(metrics::Options { hour_of_day: config.metrics.hour_of_day });
         self.names.store(Arc::new(Names::new(&config)));
         self.access.store(Arc::new(access));

@@ -14,7 +14,9 @@ use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
 use crate::ground::config::{Config, ProbesConfig, WhenClientsReport};
 use crate::intake::probe::{self, Client, ProbeSpec};
-use crate::intake::schedule::{self, Deps, Occasion, Plan, ProbeEvent, Refusal, Ring, Timetable};
+use crate::intake::schedule::{
+    self, Bill, Deps, Occasion, Plan, ProbeEvent, Refusal, Ring, Timetable,
+};
 use crate::store::snapshot::ProbeView;
 use crate::store::{Arrival, Store};
 
@@ -122,6 +124,7 @@ impl Probing {
         }
         let now = parts.clock.now();
         let known = parts.store.snapshot(now);
+        log_bill(&Bill::of(&course.specs, &course.probes, now));
         for spec in &course.specs {
             let mut bell = timetable.bell();
             let goes_on = before.is_some_and(|before| before.runs(spec, &course.probes));
@@ -225,6 +228,16 @@ struct Sufficient {
     every: Duration,
 }
 
+/// What probes will cost, in the log before they do.
+fn log_bill(bill: &Bill) {
+    let (targets, usual) = (bill.lines.len(), bill.usd_per_day_within_budget());
+    let most = match bill.budget.usd_per_day {
+        Some(usd) => format!("at most ${usd:.2}"),
+        None => "without a limit".to_owned(),
+    };
+    tracing::info!("probing {targets} targets, about ${usual:.2} a day, {most}");
+}
+
 /// Writes what happened to a probe into the book. The loop has logged it; here the book's lock is
 /// held, under which nothing may wait for a log to be written.
 fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
@@ -236,6 +249,7 @@ fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
             tracing::debug!(%target, reason = reason.as_str(), "probe skipped");
             store.note_probe(&target, |view| {
                 *view.skipped.entry(reason.as_str()).or_default() += 1;
+                view.left_out = Some(reason.as_str());
             });
         }
         ProbeEvent::Finished { target, report, occasion, charged_usd } => {
@@ -247,6 +261,7 @@ fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
                 view.success = Some(report.class == Class::Ok);
                 view.last_run = Some(report.started_at);
                 view.cost_usd += charged_usd;
+                view.left_out = None;
                 view.misconfigured.clone_from(&report.misconfigured);
                 view.phases = report.phases();
             };

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::domain::outcome::{Class, Outcome, Source};
+use crate::domain::target::Provider;
 use crate::domain::time::Timestamp;
 use crate::store::Arrival;
 use crate::store::snapshot::ProbeView;
@@ -138,7 +139,8 @@ async fn a_reload_does_not_hurry_a_probe_that_stays_the_same() {
 async fn a_reload_does_not_give_the_days_money_back() {
     let yaml = YAML.replace("every: 1h", "every: 2s");
     let stage = Stage::new("budget", &yaml);
-    let spent = stage.parts.budget.reserve(stage.parts.clock.now(), 0.01);
+    let (now, provider) = (stage.parts.clock.now(), Provider::new("local").unwrap());
+    let spent = stage.parts.budget.reserve(now, &provider, 0.01);
     assert!(spent.is_some());
     let mut refused = 0;
     for _ in 0..3 {

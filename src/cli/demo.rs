@@ -124,7 +124,10 @@ fn config(targets: &[(Target, f64)], simulator: &str) -> anyhow::Result<Config> 
         models.push(target.model.as_str());
         *busy |= *requests_per_second > 0.0;
     }
-    let mut yaml = format!("probes: {{every: {PROBE_EVERY}, when_clients_report: always}}\n");
+    // The money is play money, and a demo that is left running should go on.
+    let budget = "budget: {usd_per_day: 10000}";
+    let mut yaml =
+        format!("probes: {{every: {PROBE_EVERY}, when_clients_report: always, {budget}}}\n");
     yaml.push_str("providers:\n");
     for (provider, (models, busy)) in providers {
         let path = if provider == "anthropic" { "" } else { "/v1" };

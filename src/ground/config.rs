@@ -27,11 +27,13 @@ mod secrets;
 mod providers;
 mod requests;
 mod cron;
+mod budget;
 mod probes;
 mod chains;
 mod status_pages;
 mod sections;
 
+pub use budget::BudgetConfig;
 pub use cron::{CronExpression, CronProblem};
 pub use probes::Adaptive;
 pub use problem::{Problem, Problems};
@@ -127,8 +129,8 @@ pub struct ProbesConfig {
     pub timeout: Duration,
     /// From sending to the first content; at most `timeout`.
     pub ttft_timeout: Duration,
-    /// Most US dollars to spend in one UTC day.
-    pub budget_usd_per_day: Option<f64>,
+    /// What they may cost.
+    pub budget: BudgetConfig,
     /// What to do while clients supply the evidence.
     pub when_clients_report: WhenClientsReport,
     /// Whether, and how, a target that is not healthy is probed more often.
@@ -361,7 +363,7 @@ impl Default for ProbesConfig {
             // A saturated provider may take long and still answer; after these, nobody waits.
             timeout: Duration::from_secs(45),
             ttft_timeout: Duration::from_secs(20),
-            budget_usd_per_day: None,
+            budget: BudgetConfig::default(),
             when_clients_report: WhenClientsReport::Skip,
             adaptive: Some(Adaptive::default()),
             only: Vec::new(),

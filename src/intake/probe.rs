@@ -39,7 +39,7 @@ mod run;
 
 pub(in crate::intake) use client::tls;
 pub use client::{CONNECT_TIMEOUT, ClientError, client};
-pub use cost::{PRICE_ASSUMED, Usage};
+pub use cost::{INPUT_TOKENS, PRICE_ASSUMED, Usage};
 pub use credential::Credential;
 pub use explain::explain;
 /// The HTTP client of all probes, made by [`client()`].

@@ -35,9 +35,11 @@ mod gates;
 mod flights;
 mod on_demand;
 mod budget;
+mod bill;
 
 pub use bell::Bell;
-pub use budget::{Budget, Reservation};
+pub use bill::{Bill, BillLine, DAYS_OF_MONTH, PriceBasis, Sum};
+pub use budget::{Budget, BudgetDay, Reservation};
 pub use cron_bell::{CronBell, CronError, Ring};
 pub use flights::Flights;
 pub use gates::{Gates, PROBES_IN_FLIGHT_MAX, PROBES_OF_PROVIDER_MAX, Pass};
@@ -336,7 +338,8 @@ fn admit(spec: &ProbeSpec, occasion: Occasion, deps: &Deps) -> Result<Reservatio
     if is_reported(&spec.target, occasion, deps) {
         return Err(SkipReason::ClientsReport);
     }
-    deps.budget.reserve(deps.clock.now(), spec.cost_bound_usd()).ok_or(SkipReason::Budget)
+    let (now, provider, usd) = (deps.clock.now(), &spec.target.provider, spec.cost_bound_usd());
+    deps.budget.reserve(now, provider, usd).ok_or(SkipReason::Budget)
 }
 
 /// A target's place among the others, 0 to 1, by its name: it keeps their probes apart.

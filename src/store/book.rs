@@ -16,7 +16,9 @@ use super::counts::{Arrival, Counts};
 use super::egress::{Egress, Reach};
 use super::judge::{Grids, Judge};
 use super::pages::Pages;
-use super::snapshot::{ProbeView, QuotaKey, QuotaView, Snapshot, StatusPageView, TargetView};
+use super::snapshot::{
+    BudgetView, ProbeView, QuotaKey, QuotaView, Snapshot, StatusPageView, TargetView,
+};
 use super::{AHEAD_MAX, FRESH_MAX, LATE_MAX, Options};
 
 /// A smaller step back of the wall clock is ordinary slewing.
@@ -38,6 +40,7 @@ pub(super) struct Book {
     hasher: RandomState,
     quotas: BTreeMap<QuotaKey, QuotaView>,
     pages: Pages,
+    budget: BudgetView,
     /// Second of the last tick.
     ticked_s: u64,
     /// The book's clock.
@@ -75,6 +78,7 @@ impl Book {
             hasher: RandomState::default(),
             quotas: BTreeMap::new(),
             pages: Pages::default(),
+            budget: BudgetView::default(),
             ticked_s: now.secs(),
             newest: now,
             last_read: now,
@@ -193,6 +197,10 @@ impl Book {
         }
     }
 
+    pub(super) fn note_budget(&mut self, budget: BudgetView) {
+        self.budget = budget;
+    }
+
     pub(super) fn tick(&mut self, now: Timestamp) {
         let now = self.turn_clock(now);
         let seconds = now.secs().saturating_sub(self.ticked_s);
@@ -219,6 +227,7 @@ impl Book {
             targets,
             quotas: self.quotas.clone(),
             status_pages: self.pages.views(now),
+            budget: self.budget.clone(),
             dropped_target_cap: self.dropped_target_cap,
             dropped_code_cap: self.dropped_code_cap,
             clock_steps_back: self.clock_steps_back,

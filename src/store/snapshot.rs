@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub quotas: BTreeMap<QuotaKey, QuotaView>,
     /// Configured status pages, by the provider that each tells of.
     pub status_pages: BTreeMap<Provider, StatusPageView>,
+    /// The money for probes.
+    pub budget: BudgetView,
     /// Outcomes counted under `model="other"` because the cap on targets was reached.
     pub dropped_target_cap: u64,
     /// Responses counted under `code="other"` because a target showed more than the bound of codes.
@@ -180,6 +182,36 @@ pub struct ProbeView {
     pub misconfigured: Option<String>,
     /// Deliberate skips by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// Why the last due probe was left out; `None` when it was not.
+    pub left_out: Option<&'static str>,
+}
+
+/// The money for probes on one UTC day, in US dollars.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BudgetView {
+    /// Most for the day; `None` is no limit.
+    pub usd_per_day: Option<f64>,
+    /// Spent, or set aside for probes in flight.
+    pub spent_usd: f64,
+    /// Whether a probe was left out for it that would not fit now either.
+    pub exhausted: bool,
+    /// When the next day begins.
+    pub resets_at: Timestamp,
+    /// Providers with a limit of their own, by name.
+    pub providers: Vec<ProviderBudgetView>,
+}
+
+/// The same for one provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderBudgetView {
+    /// Which one.
+    pub provider: Provider,
+    /// Most for the day.
+    pub usd_per_day: f64,
+    /// Spent, or set aside for probes in flight.
+    pub spent_usd: f64,
+    /// Whether a probe was left out for it that would not fit now either.
+    pub exhausted: bool,
 }
 
 /// Whose rate limit, and of what.

@@ -9,7 +9,9 @@ use brownout::domain::bounds::Thresholds;
 use brownout::domain::outcome::Signal;
 use brownout::domain::target::{Model, Provider, Target};
 use brownout::ground::catalog::{Auth, Dialect, PROVIDERS, Price};
-use brownout::ground::config::{Adaptive, Config, CronExpression, Schedule, WhenClientsReport};
+use brownout::ground::config::{
+    Adaptive, BudgetConfig, Config, CronExpression, Schedule, WhenClientsReport,
+};
 use brownout::ground::names::Names;
 use brownout::ground::secret::SecretSource;
 use brownout::intake::probe::ProbeSpec;
@@ -79,7 +81,7 @@ fn faster_probes_are_on_unless_switched_off() {
 fn the_example_file_is_good_and_probes_nothing_without_being_asked() {
     let config = Config::load(&root().join("brownout.example.yaml")).unwrap();
     assert!(config.targets().next().is_some());
-    assert!(config.probes.budget_usd_per_day.is_some(), "an example must not cost without bound");
+    assert!(config.probes.budget.usd_per_day.is_some(), "an example must not cost without bound");
     assert_eq!(Config::default().probe_targets(), Vec::<Target>::new());
     assert!(good("empty_sections.yaml").probes.schedule.is_some());
 }
@@ -97,7 +99,7 @@ fn the_example_of_the_design_means_what_it_says() {
     assert_eq!(anthropic.prices[&opus], price);
     assert_eq!(anthropic.aliases["my-deployment"], opus);
     assert_eq!(config.probes.schedule, Some(Schedule::Every(Duration::from_secs(60))));
-    assert_eq!(config.probes.budget_usd_per_day, Some(0.5));
+    assert_eq!(config.probes.budget, BudgetConfig::of(Some(0.5)));
     assert_eq!(config.probe_targets().len(), 3);
     assert_eq!(config.chains["opus"].len(), 7);
     assert_eq!(config.chains["opus"][6].to_string(), "tokenmix/claude-opus-4-7");
@@ -151,6 +153,9 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.probes.when_clients_report, WhenClientsReport::Always);
     let adaptive = Adaptive { every: Duration::from_secs(10), per_hour: 60 };
     assert_eq!(config.probes.adaptive, Some(adaptive));
+    let budgets = &config.probes.budget.per_provider;
+    let budgets: Vec<_> = budgets.iter().map(|(name, usd)| (name.as_str(), *usd)).collect();
+    assert_eq!(budgets, [("anthropic", 0.25), ("bedrock", 0.1)]);
     assert_eq!(config.probes.ttft_timeout, Duration::from_secs(15), "never longer than timeout");
     let probed: Vec<String> = config.probe_targets().iter().map(Target::to_string).collect();
     let expected = ["anthropic/claude-opus-4-7", "anthropic/claude-haiku-4-5", "corp/gpt-oss-20b"];
@@ -313,4 +318,23 @@ fn every_configuration_shown_in_the_documents_is_good() {
         }
     }
     assert!(shown > 0, "no document shows a configuration");
+}
+
+#[test]
+fn there_is_a_budget_unless_it_is_lifted_by_name() {
+    for (probes, usd_per_day, is_noted) in [
+        ("", Some(1.0), false),
+        ("probes: {}", Some(1.0), false),
+        ("probes: {every: 5m}", Some(1.0), false),
+        ("probes: {budget: {usd_per_day: 0.25}}", Some(0.25), false),
+        ("probes: {budget: none}", None, true),
+    ] {
+        let config = Config::parse(probes, "brownout.yaml").unwrap();
+        assert_eq!(config.probes.budget, BudgetConfig::of(usd_per_day), "{probes}");
+        let notices = config.notices.join("\n");
+        assert_eq!(notices.contains("nothing bounds what probes cost"), is_noted, "{notices}");
+    }
+    let mut config = Config::default();
+    config.add_probe(Target::parse("anthropic/claude-haiku-4-5").unwrap()).unwrap();
+    assert_eq!(config.probes.budget.usd_per_day, Some(1.0), "--probe has the same");
 }

@@ -244,3 +244,65 @@ async fn the_landing_page_escapes_what_clients_name() {
     assert!(answer.header("content-security-policy").contains("default-src 'none'"));
     assert!(!answer.body.contains("<script"), "{}", answer.body);
 }
+
+/// A probe that may cost more than the whole day has.
+const DEAR: &str = "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    api_key: none
+    models: [m]
+    prices: {m: {input_usd_per_mtok: 1000, output_usd_per_mtok: 1}}
+  quiet:
+    dialect: openai
+    models: [n]
+probes:
+  every: 1s
+  budget: {usd_per_day: 0.02, per_provider: {local: 0.01, openai: 0.01}}
+";
+
+#[tokio::test]
+async fn a_spent_budget_is_shown_and_the_tag_does_not_move_with_every_probe() {
+    let daemon = daemon::start(DEAR).await;
+    let skipped = |health: &Value| health["probe"]["skipped"] == "budget";
+    let target = daemon.target_when("local/m", "a probe left out", skipped).await;
+    let next_run = &target["probe"]["next_run_at"];
+    let expected = json!({"success": null, "last_run_at": null, "next_run_at": next_run,
+                          "misconfigured": null, "skipped": "budget", "cost_usd": 0.0});
+    assert_eq!(target["probe"], expected);
+    assert_eq!(daemon.json("/v1/health/quiet/n").await["probe"], Value::Null);
+    let look = async || daemon.json("/v1/health").await["probes"]["budget"].clone();
+    let budget = eventually("the budget is exhausted", look, |b| b["exhausted"] == true).await;
+    assert!(budget["resets_at"].as_str().unwrap().ends_with("T00:00:00Z"), "{budget}");
+    assert_eq!((&budget["usd_per_day"], &budget["spent_usd"]), (&json!(0.02), &json!(0.0)));
+    for (at, name, exhausted) in [(0, "local", true), (1, "openai", false)] {
+        let (usd_per_day, spent_usd) = (0.01, 0.0);
+        let expected = json!({"provider": name, "usd_per_day": usd_per_day,
+                              "spent_usd": spent_usd, "exhausted": exhausted});
+        assert_eq!(budget["providers"][at], expected);
+    }
+    let (_, metrics) = daemon.get("/metrics").await;
+    for line in [
+        "brownout_probe_budget_limit_usd 0.02",
+        "brownout_probe_budget_spent_usd 0",
+        "brownout_probe_budget_exhausted 1",
+        "brownout_probe_provider_budget_limit_usd{provider=\"openai\"} 0.01",
+        "brownout_probe_provider_budget_exhausted{provider=\"local\"} 1",
+        "brownout_probe_provider_budget_exhausted{provider=\"openai\"} 0",
+    ] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line} is not in\n{metrics}");
+    }
+    // A probe was due between the two, and the tag is the same.
+    let look = async || {
+        let answer = daemon.send(daemon.request(reqwest::Method::GET, "/v1/health")).await;
+        let next_run = answer.json()["targets"][0]["probe"]["next_run_at"].clone();
+        (answer.header("etag").to_owned(), next_run)
+    };
+    let before = std::sync::Mutex::new(look().await);
+    eventually("the tag rests while probes go on", look, |now| {
+        let before = std::mem::replace(&mut *before.lock().unwrap(), now.clone());
+        before.1 != now.1 && before.0 == now.0
+    })
+    .await;
+}

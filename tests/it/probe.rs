@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use brownout::domain::outcome::Class;
 use brownout::ground::clock::Clock;
+use brownout::ground::config::BudgetConfig;
 use brownout::intake::probe::{client, probe};
 use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -371,7 +372,12 @@ async fn a_key_that_comes_back_as_a_request_id_is_dropped_and_never_logged() {
             }
         })
     };
-    let deps = Deps::new(client().unwrap(), Clock::System, Budget::new(None).into(), on_event);
+    let deps = Deps::new(
+        client().unwrap(),
+        Clock::System,
+        Budget::new(BudgetConfig::of(None)).into(),
+        on_event,
+    );
     let running = run(spec, Bell::every(Duration::from_millis(2), 0.0), deps, token);
     let serving = async {
         loop {

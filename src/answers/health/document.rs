@@ -12,6 +12,7 @@ use crate::domain::time::{Timestamp, millis_of};
 use crate::store::snapshot::{LatencyView, SignalView, Snapshot, TargetView, Windows};
 
 use super::STALE_AFTER_S;
+use super::probes::{ProbeDocument, ProbesDocument};
 use super::status_page::{self, StatusPageDocument};
 
 /// How a document is written: for readers, or for its `ETag`.
@@ -19,7 +20,7 @@ use super::status_page::{self, StatusPageDocument};
 pub(super) enum Precision {
     /// Time stamps and six significant digits.
     Full,
-    /// No time stamps and three significant digits.
+    /// No time stamps, no costs and three significant digits.
     Fingerprint,
 }
 
@@ -29,6 +30,7 @@ pub(super) struct HealthDocument<'a> {
     version: &'static str,
     generated_at: String,
     stale_after_s: u64,
+    probes: ProbesDocument<'a>,
     providers: Vec<ProviderDocument<'a>>,
     targets: Vec<&'a RawValue>,
 }
@@ -58,6 +60,7 @@ pub(super) struct TargetDocument<'a> {
     latency: LatencyDocument,
     sources: SourcesDocument,
     last_outcome_at: Option<String>,
+    probe: Option<ProbeDocument<'a>>,
 }
 
 #[derive(Serialize)]
@@ -112,8 +115,8 @@ struct SourcesDocument {
     probe: Count,
 }
 
-/// A ratio or probability at the document's precision.
-struct Number(f64, Precision);
+/// A ratio, a probability or a sum of money at the document's precision.
+pub(super) struct Number(pub(super) f64, pub(super) Precision);
 
 /// A count or whole milliseconds at the document's precision.
 struct Count(u64, Precision);
@@ -150,6 +153,7 @@ impl<'a> HealthDocument<'a> {
             version: env!("CARGO_PKG_VERSION"),
             generated_at: snapshot.at.to_string(),
             stale_after_s: STALE_AFTER_S,
+            probes: ProbesDocument::new(&snapshot.budget, Precision::Full),
             providers: by_provider.zip(pages).map(ProviderDocument::new).collect(),
             targets: documents.collect(),
         }
@@ -194,6 +198,7 @@ impl<'a> TargetDocument<'a> {
                 probe: attempts(Source::Probe),
             },
             last_outcome_at: view.last_outcome_at.and_then(|at| stamp(at, precision)),
+            probe: view.probe.as_ref().map(|probe| ProbeDocument::new(probe, precision)),
         }
     }
 }

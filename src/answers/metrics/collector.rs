@@ -81,6 +81,7 @@ impl Collector for Scrape {
         self.targets(&mut families);
         self.signals(&mut families);
         self.probes(&mut families);
+        self.budgets(&mut families);
         self.quotas(&mut families);
         self.status_pages(&mut families);
         self.whole(&mut families);
@@ -232,6 +233,30 @@ impl Scrape {
         }
         let all = [success, duration, last_run, next_run, cost, skipped, misconfigured];
         families.extend(all.map(Family::finish));
+    }
+
+    /// Providers have metrics of their own, so that nobody adds them to the whole.
+    fn budgets(&self, families: &mut Vec<MetricFamily>) {
+        let budget = &self.snapshot.budget;
+        let mut limit = Family::new(&names::BUDGET_LIMIT);
+        let mut spent = Family::new(&names::BUDGET_SPENT);
+        let mut exhausted = Family::new(&names::BUDGET_EXHAUSTED);
+        if let Some(usd) = budget.usd_per_day {
+            limit.value(&[], usd);
+        }
+        spent.value(&[], budget.spent_usd);
+        exhausted.flag(&[], budget.exhausted);
+        families.extend([limit, spent, exhausted].map(Family::finish));
+        let mut limit = Family::new(&names::PROVIDER_BUDGET_LIMIT);
+        let mut spent = Family::new(&names::PROVIDER_BUDGET_SPENT);
+        let mut exhausted = Family::new(&names::PROVIDER_BUDGET_EXHAUSTED);
+        for view in &budget.providers {
+            let labels = [view.provider.as_str()];
+            limit.value(&labels, view.usd_per_day);
+            spent.value(&labels, view.spent_usd);
+            exhausted.flag(&labels, view.exhausted);
+        }
+        families.extend([limit, spent, exhausted].map(Family::finish));
     }
 
     fn quotas(&self, families: &mut Vec<MetricFamily>) {

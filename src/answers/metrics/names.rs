@@ -187,6 +187,54 @@ pub const PROBE_MISCONFIGURED: Metric = metric(
     "1 while the probe's answers mean that its key, payment or request is wrong.",
 );
 
+/// The day's money.
+pub const BUDGET_LIMIT: Metric = metric(
+    "brownout_probe_budget_limit_usd",
+    Kind::Gauge,
+    &[],
+    "Most US dollars for all probes of one UTC day; absent when there is no limit.",
+);
+
+/// What is spent of it.
+pub const BUDGET_SPENT: Metric = metric(
+    "brownout_probe_budget_spent_usd",
+    Kind::Gauge,
+    &[],
+    "US dollars spent on probes this UTC day, or set aside for those in flight.",
+);
+
+/// Whether it is gone.
+pub const BUDGET_EXHAUSTED: Metric = metric(
+    "brownout_probe_budget_exhausted",
+    Kind::Gauge,
+    &[],
+    "1 while probes are left out until the end of the UTC day, as they would exceed its budget.",
+);
+
+/// The day's money of one provider.
+pub const PROVIDER_BUDGET_LIMIT: Metric = metric(
+    "brownout_probe_provider_budget_limit_usd",
+    Kind::Gauge,
+    &["provider"],
+    "Most US dollars for the probes of one provider in one UTC day, where it has such a limit.",
+);
+
+/// What is spent of it.
+pub const PROVIDER_BUDGET_SPENT: Metric = metric(
+    "brownout_probe_provider_budget_spent_usd",
+    Kind::Gauge,
+    &["provider"],
+    "US dollars spent this UTC day on probes of a provider that has a limit of its own.",
+);
+
+/// Whether it is gone.
+pub const PROVIDER_BUDGET_EXHAUSTED: Metric = metric(
+    "brownout_probe_provider_budget_exhausted",
+    Kind::Gauge,
+    &["provider"],
+    "1 while probes are left out until the end of the UTC day, as they exceed their provider's.",
+);
+
 /// Rate limits.
 pub const QUOTA_LIMIT: Metric = metric(
     "brownout_quota_limit",
@@ -252,7 +300,7 @@ pub const SNAPSHOT_TIMESTAMP: Metric = metric(
 );
 
 /// The rows that are written from the snapshot.
-pub const FROM_SNAPSHOT: [Metric; 29] = [
+pub const FROM_SNAPSHOT: [Metric; 35] = [
     REQUESTS,
     REQUEST_ERRORS,
     HTTP_RESPONSES,
@@ -274,6 +322,12 @@ pub const FROM_SNAPSHOT: [Metric; 29] = [
     PROBE_COST,
     PROBE_SKIPPED,
     PROBE_MISCONFIGURED,
+    BUDGET_LIMIT,
+    BUDGET_SPENT,
+    BUDGET_EXHAUSTED,
+    PROVIDER_BUDGET_LIMIT,
+    PROVIDER_BUDGET_SPENT,
+    PROVIDER_BUDGET_EXHAUSTED,
     QUOTA_LIMIT,
     QUOTA_REMAINING,
     STATUS_PAGE_INDICATOR,

@@ -73,13 +73,7 @@ pub(super) fn target(
         }
         Err(error) => return Err(format!("a name in {} {error}", quoted(text))),
     };
-    let provider = if providers.contains_key(&raw.provider) {
-        raw.provider
-    } else {
-        let known = catalog::named(raw.provider.as_str())
-            .ok_or_else(|| unknown(raw.provider.as_str(), providers))?;
-        Provider::new(known.name).map_err(|error| error.to_string())?
-    };
+    let provider = provider(raw.provider.as_str(), providers)?;
     let alias = providers.get(&provider).and_then(|config| config.aliases.get(raw.model.as_str()));
     let model = match alias {
         Some(model) => model.clone(),
@@ -87,6 +81,19 @@ pub(super) fn target(
             .map_err(|error| format!("model {} {error}", quoted(raw.model.as_str())))?,
     };
     Ok(Target::new(provider, model))
+}
+
+/// The provider a user means by a name: configured, or one of the catalogue by any of its names.
+pub(super) fn provider(
+    name: &str,
+    providers: &BTreeMap<Provider, ProviderConfig>,
+) -> Result<Provider, String> {
+    let raw = Provider::new(name).map_err(|error| format!("{} {error}", quoted(name)))?;
+    if providers.contains_key(&raw) {
+        return Ok(raw);
+    }
+    let known = catalog::named(raw.as_str()).ok_or_else(|| unknown(raw.as_str(), providers))?;
+    Provider::new(known.name).map_err(|error| error.to_string())
 }
 
 fn unknown(name: &str, providers: &BTreeMap<Provider, ProviderConfig>) -> String {

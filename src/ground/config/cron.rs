@@ -8,7 +8,7 @@ use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
 
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, SECOND_MS, Timestamp};
 
 /// A cron expression that fires again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +66,35 @@ impl CronExpression {
         let next = read(&self.with_seconds).ok()?.find_next_occurrence(&now, false).ok()?;
         u64::try_from(next.timestamp()).ok().map(Timestamp::from_secs)
     }
+
+    /// How often it fires a day, in the mean over the 52 weeks from the day of `from` on.
+    pub fn fires_per_day(&self, from: Timestamp) -> f64 {
+        const DAY_S: i64 = (DAY_MS / SECOND_MS) as i64;
+        const DAYS: i64 = 7 * 52;
+        let Ok(cron) = read(&self.with_seconds) else { return 0.0 };
+        let next = |from_s: i64| {
+            let from = DateTime::<Utc>::from_timestamp(from_s, 0)?;
+            Some(cron.find_next_occurrence(&from, true).ok()?.timestamp())
+        };
+        let start_s = i64::try_from(from.millis() / DAY_MS).unwrap_or(0) * DAY_S;
+        let (mut days, mut fires) = (0_u32, 0_u32);
+        let mut from_s = start_s;
+        while let Some(fire_s) = next(from_s).filter(|at| *at < start_s + DAYS * DAY_S) {
+            from_s = (fire_s / DAY_S + 1) * DAY_S;
+            // The date decides whether it fires on a day, and never how often: one day is counted.
+            let mut fire_s = Some(fire_s).filter(|_| days == 0);
+            while let Some(at) = fire_s.filter(|at| *at < from_s) {
+                fires += 1;
+                fire_s = next(at + 1);
+            }
+            days += 1;
+        }
+        f64::from(fires) * f64::from(days) / DAYS as f64
+    }
 }
 
-/// The same settings as in the scheduler that will run it, which wants the seconds.
+/// Reads an expression with the same settings as the scheduler that will run it, which wants the
+/// seconds.
 fn read(with_seconds: &str) -> Result<Cron, CronError> {
     let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
     parser.parse(with_seconds)
@@ -116,6 +142,23 @@ mod tests {
         for text in ["61 * * * *", "every minute of the hour", "a b c d e f"] {
             let found = CronExpression::parse(text);
             assert!(matches!(found, Err(CronProblem::Parser(_))), "{text:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn fires_are_counted_over_a_year_of_weeks() {
+        // A Friday noon: the weekday of the start must not matter.
+        let now = Timestamp::parse("2026-04-24T12:00:00Z").unwrap();
+        for (text, expected) in [
+            ("* * * * *", 1_440.0),
+            ("* * * * * *", 86_400.0),
+            ("*/5 8-20 * * Mon-Fri", 156.0 * 5.0 / 7.0),
+            ("0 12 * * Sun", 1.0 / 7.0),
+            ("0 0 1 * *", 12.0 / 364.0),
+            ("0 0 29 2 *", 0.0),
+        ] {
+            let found = CronExpression::parse(text).unwrap().fires_per_day(now);
+            assert!((found - expected).abs() < 1e-9, "{text}: {found} {expected}");
         }
     }
 }

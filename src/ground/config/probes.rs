@@ -2,16 +2,19 @@
 //!
 //! The section's existence is what asks for probes: without it, or `--probe`, nothing is probed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::target::Target;
+use crate::domain::target::{Provider, Target};
 
 use super::super::catalog::{self, Auth, Dialect};
 use super::super::secret::SecretSource;
 use super::cron::CronExpression;
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
-use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, chains, requests};
+use super::{
+    Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, budget, chains, requests,
+};
 
 /// How often to probe unless said otherwise: the shortest that most can afford.
 pub(super) const EVERY_DEFAULT: Duration = Duration::from_secs(60);
@@ -23,8 +26,6 @@ const EVERY_MAX: Duration = Duration::from_secs(24 * 3600);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// Largest jitter: with more, a probe could overtake its neighbour.
 const JITTER_MAX: f64 = 0.5;
-/// Largest daily budget in US dollars. More is a slip of the decimal point.
-const BUDGET_MAX: f64 = 10_000.0;
 
 /// The variable of a Bedrock API key, which AWS's own tools prefer to signing.
 const BEDROCK_KEY: &str = "AWS_BEARER_TOKEN_BEDROCK";
@@ -63,8 +64,12 @@ impl Default for Adaptive {
     }
 }
 
-/// Reads the section.
-pub(super) fn probes(field: &Field<'_>, problems: &mut Problems) -> ProbesConfig {
+/// Reads the section; needs the providers to be read.
+pub(super) fn probes(
+    field: &Field<'_>,
+    providers: &BTreeMap<Provider, ProviderConfig>,
+    problems: &mut Problems,
+) -> ProbesConfig {
     let mut probes = ProbesConfig::default();
     let Some(section) = field.section(&KEYS, problems) else { return probes };
     probes.schedule = Some(schedule(&section, problems));
@@ -78,7 +83,7 @@ pub(super) fn probes(field: &Field<'_>, problems: &mut Problems) -> ProbesConfig
     }
     timeouts(&section, &mut probes, problems);
     if let Some(field) = section.get("budget") {
-        probes.budget_usd_per_day = budget(&field, problems);
+        probes.budget = budget::budget(&field, providers, problems);
     }
     if let Some(field) = section.get("when_clients_report") {
         let choices = [
@@ -177,24 +182,6 @@ fn timeouts(section: &Section<'_>, probes: &mut ProbesConfig, problems: &mut Pro
             probes.ttft_timeout = timeout;
         }
     }
-}
-
-fn budget(field: &Field<'_>, problems: &mut Problems) -> Option<f64> {
-    if field.is_scalar() {
-        field.wrong(problems, "says no currency and period, write {usd_per_day: 0.50}");
-        return None;
-    }
-    let section = field.section(&["usd_per_day"], problems)?;
-    let Some(field) = section.get("usd_per_day") else {
-        section.field().wrong(problems, "has no usd_per_day, write {usd_per_day: 0.50}");
-        return None;
-    };
-    let usd = field.number(problems)?;
-    if usd <= 0.0 || usd > BUDGET_MAX {
-        let message = "is not more than 0 and at most 10000; to probe nothing, remove probes";
-        field.wrong(problems, message);
-    }
-    Some(usd)
 }
 
 /// Adds one target of `--probe`.

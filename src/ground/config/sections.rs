@@ -35,7 +35,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
         config.providers = providers::providers(&field, problems);
     }
     if let Some(field) = section.get("probes") {
-        config.probes = probes::probes(&field, problems);
+        config.probes = probes::probes(&field, &config.providers, problems);
     }
     // After the providers, whose names and aliases it uses.
     if let Some(field) = section.get("chains") {
@@ -59,6 +59,10 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Config {
     if let Some(field) = section.get("fleet") {
         fleet(&field, problems);
         let notice = "fleet is not acted on in this version: this daemon counts for itself alone";
+        config.notices.push(notice.to_owned());
+    }
+    if config.probes.schedule.is_some() && config.probes.budget.usd_per_day.is_none() {
+        let notice = "probes.budget is none: nothing bounds what probes cost; see brownout plan";
         config.notices.push(notice.to_owned());
     }
     if config.probes.schedule.is_some() && config.probe_targets().is_empty() {

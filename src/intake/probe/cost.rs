@@ -6,8 +6,11 @@ use crate::ground::catalog::Price;
 /// dearest models on offer, so that a budget errs on the side of the bill.
 pub const PRICE_ASSUMED: Price = Price { input_usd_per_mtok: 30.0, output_usd_per_mtok: 180.0 };
 
-/// Input tokens a one-word prompt is at most billed as: the documented cost of a probe counts 10,
-/// chat templates of some models add a few dozen.
+/// Input tokens that a one-word prompt is usually billed as.
+pub const INPUT_TOKENS: u64 = 10;
+
+/// Input tokens a one-word prompt is at most billed as: chat templates of some models add a few
+/// dozen.
 const INPUT_TOKENS_MAX: u64 = 64;
 
 /// More tokens than any model can handle in one request; a count beyond it is a broken answer,
@@ -42,11 +45,25 @@ impl Usage {
     }
 }
 
+/// The tokens that one probe is reckoned to be answered with: as many as its body allows.
+pub(super) fn output_tokens(max_tokens: Option<u64>) -> u64 {
+    max_tokens.unwrap_or(OUTPUT_TOKENS_UNLIMITED)
+}
+
 /// The most one probe may cost in US dollars, known before it is sent. Without a price,
 /// [`PRICE_ASSUMED`] counts.
 pub(super) fn bound_usd(price: Option<&Price>, max_tokens: Option<u64>) -> f64 {
-    let output_tokens = Some(max_tokens.unwrap_or(OUTPUT_TOKENS_UNLIMITED));
-    let usage = Usage { input_tokens: Some(INPUT_TOKENS_MAX), output_tokens };
+    reckoned_usd(INPUT_TOKENS_MAX, price, max_tokens)
+}
+
+/// What one probe will usually cost, the answer as long as it may be.
+pub(super) fn usual_usd(price: Option<&Price>, max_tokens: Option<u64>) -> f64 {
+    reckoned_usd(INPUT_TOKENS, price, max_tokens)
+}
+
+fn reckoned_usd(input_tokens: u64, price: Option<&Price>, max_tokens: Option<u64>) -> f64 {
+    let output_tokens = Some(output_tokens(max_tokens));
+    let usage = Usage { input_tokens: Some(input_tokens), output_tokens };
     usage.cost_usd(price.unwrap_or(&PRICE_ASSUMED)).unwrap_or(0.0)
 }
 

@@ -115,6 +115,17 @@ impl ProbeSpec {
         cost::bound_usd(self.price.as_ref(), self.max_tokens)
     }
 
+    /// What one probe will usually cost in US dollars, reckoned like the bound with a prompt of
+    /// [`INPUT_TOKENS`](super::INPUT_TOKENS).
+    pub fn cost_usual_usd(&self) -> f64 {
+        cost::usual_usd(self.price.as_ref(), self.max_tokens)
+    }
+
+    /// How many tokens of answer the costs are reckoned with.
+    pub fn output_tokens(&self) -> u64 {
+        cost::output_tokens(self.max_tokens)
+    }
+
     pub(super) fn wire(&self) -> &'static dyn Wire {
         wire::wire(self.dialect)
     }

@@ -3,54 +3,91 @@
 //! A probe's cost is known only after it ended, so what it may cost at most is taken out of the
 //! day's money first and settled afterwards; several probes in flight can therefore never
 //! overspend together. A probe that was given up stays charged, because the provider may bill it.
-//! Days are UTC. The book is in memory: a restart forgets what was spent.
+//! A provider may have a smaller budget of its own within the whole. Days are UTC. The book is in
+//! memory; what was spent can be taken out and put back as a [`BudgetDay`].
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::domain::target::Provider;
 use crate::domain::time::{DAY_MS, Timestamp};
+use crate::ground::config::BudgetConfig;
+use crate::store::snapshot::{BudgetView, ProviderBudgetView};
 
 /// The day's money, or no limit. There is one in a process: what is spent stays spent, whatever
-/// the limit becomes.
+/// the limits become.
 #[derive(Debug)]
 pub struct Budget {
     book: Mutex<Book>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 struct Book {
-    usd_per_day: Option<f64>,
+    limits: BudgetConfig,
     day: u64,
+    whole: Account,
+    providers: BTreeMap<Provider, Account>,
+}
+
+/// The money of one scope: all providers together, or one of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
     spent_usd: f64,
+    /// The most that was asked for and did not fit, 0 if everything did.
+    refused_usd: f64,
+    /// Whether the log has said so.
+    is_told: bool,
 }
 
 /// Money set aside for one probe.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[must_use = "a reservation that is never settled stays charged in full"]
 pub struct Reservation {
     day: u64,
+    provider: Provider,
     usd: f64,
 }
 
+/// What was spent on one UTC day: all that has to outlive the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BudgetDay {
+    /// Days since 1970.
+    pub day: u64,
+    /// US dollars in all.
+    pub spent_usd: f64,
+    /// US dollars at each provider that was probed.
+    pub by_provider: BTreeMap<Provider, f64>,
+}
+
 impl Budget {
-    /// A budget of so many US dollars per UTC day; `None` is no limit, 0 allows nothing.
-    pub fn new(usd_per_day: Option<f64>) -> Self {
-        Self { book: Mutex::new(Book { usd_per_day, ..Book::default() }) }
+    /// A budget with these limits for each UTC day.
+    pub fn new(limits: BudgetConfig) -> Self {
+        let (whole, providers) = Default::default();
+        Self { book: Mutex::new(Book { limits, day: 0, whole, providers }) }
     }
 
     /// Changes how much a day has, from now on and for the day that runs.
-    pub fn set_limit(&self, usd_per_day: Option<f64>) {
-        self.book().usd_per_day = usd_per_day;
+    pub fn set_limits(&self, limits: BudgetConfig) {
+        let mut book = self.book();
+        if book.limits == limits {
+            return;
+        }
+        book.limits = limits;
+        // Whoever changed them wants to hear of the new ones.
+        let Book { whole, providers, .. } = &mut *book;
+        for account in providers.values_mut().chain([whole]) {
+            (account.is_told, account.refused_usd) = (false, 0.0);
+        }
     }
 
-    /// Sets aside `usd` of the day of `now`, if that much is left.
-    pub fn reserve(&self, now: Timestamp, usd: f64) -> Option<Reservation> {
-        let mut book = self.book();
-        book.turn_to(now);
-        if book.usd_per_day.is_some_and(|limit| book.spent_usd + usd > limit) {
-            return None;
+    /// Sets aside `usd` of the day of `now` for a probe of `provider`, if the whole and the
+    /// provider have that much left. The first refusal of a day is told to the log.
+    pub fn reserve(&self, now: Timestamp, provider: &Provider, usd: f64) -> Option<Reservation> {
+        let (reservation, news) = self.book().reserve(now, provider, usd);
+        for news in news.into_iter().flatten() {
+            news.log();
         }
-        book.spent_usd += usd;
-        Some(Reservation { day: book.day, usd })
+        reservation
     }
 
     /// Replaces what was set aside by what was really spent.
@@ -58,15 +95,64 @@ impl Budget {
         let mut book = self.book();
         // A probe that ran over midnight belongs to the day it was reserved on, which is closed.
         if book.day == reservation.day {
-            book.spent_usd = (book.spent_usd - reservation.usd + spent_usd).max(0.0);
+            let Book { whole, providers, .. } = &mut *book;
+            let account = providers.entry(reservation.provider).or_default();
+            for account in [whole, account] {
+                account.spent_usd = (account.spent_usd - reservation.usd + spent_usd).max(0.0);
+            }
         }
     }
 
-    /// What is spent or set aside on the day of `now`, in US dollars.
-    pub fn spent_usd(&self, now: Timestamp) -> f64 {
+    /// How the day of `now` stands, money set aside included.
+    pub fn view(&self, now: Timestamp) -> BudgetView {
         let mut book = self.book();
         book.turn_to(now);
-        book.spent_usd
+        let limited = book.limits.per_provider.iter();
+        let providers = limited.map(|(provider, limit)| {
+            let account = book.providers.get(provider).copied().unwrap_or_default();
+            ProviderBudgetView {
+                provider: provider.clone(),
+                usd_per_day: *limit,
+                spent_usd: account.spent_usd,
+                exhausted: account.is_exhausted(Some(*limit)),
+            }
+        });
+        BudgetView {
+            usd_per_day: book.limits.usd_per_day,
+            spent_usd: book.whole.spent_usd,
+            exhausted: book.whole.is_exhausted(book.limits.usd_per_day),
+            resets_at: book.resets_at(),
+            providers: providers.collect(),
+        }
+    }
+
+    /// What was spent on the day of `now`, to be kept. Money set aside counts as spent.
+    pub fn day(&self, now: Timestamp) -> BudgetDay {
+        let mut book = self.book();
+        book.turn_to(now);
+        let spent =
+            |(provider, account): (&Provider, &Account)| (provider.clone(), account.spent_usd);
+        BudgetDay {
+            day: book.day,
+            spent_usd: book.whole.spent_usd,
+            by_provider: book.providers.iter().map(spent).collect(),
+        }
+    }
+
+    /// Takes over what was kept of the day of `now`; any other day is over, or a clock was wrong.
+    /// Call it before the first probe: of two accounts of one day the dearer is believed.
+    pub fn restore(&self, kept: BudgetDay, now: Timestamp) {
+        let mut book = self.book();
+        book.turn_to(now);
+        if kept.day != book.day {
+            return;
+        }
+        // `max` also drops what a damaged file may hold in the place of a number.
+        book.whole.spent_usd = book.whole.spent_usd.max(kept.spent_usd);
+        for (provider, usd) in kept.by_provider {
+            let account = book.providers.entry(provider).or_default();
+            account.spent_usd = account.spent_usd.max(usd);
+        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -75,63 +161,93 @@ impl Budget {
     }
 }
 
+/// A limit was reached, which the log does not know yet.
+#[derive(Debug)]
+struct News {
+    /// `None` is the whole.
+    provider: Option<Provider>,
+    usd_per_day: f64,
+    spent_usd: f64,
+    resets_at: Timestamp,
+}
+
+impl News {
+    fn log(self) {
+        let Self { provider, usd_per_day, spent_usd, resets_at } = self;
+        let limit = match provider {
+            None => "probes.budget.usd_per_day".to_owned(),
+            Some(provider) => format!("probes.budget.per_provider.{provider}"),
+        };
+        tracing::warn!(
+            limit,
+            usd_per_day,
+            spent_usd = (spent_usd * 1e6).round() / 1e6,
+            %resets_at,
+            "the day's budget for probes is reached, probes that do not fit are left out until it \
+             resets; probe less often or cheaper models, or raise the limit (see brownout plan)"
+        );
+    }
+}
+
 impl Book {
+    fn reserve(
+        &mut self,
+        now: Timestamp,
+        provider: &Provider,
+        usd: f64,
+    ) -> (Option<Reservation>, [Option<News>; 2]) {
+        self.turn_to(now);
+        let resets_at = self.resets_at();
+        let limit = self.limits.per_provider.get(provider).copied();
+        let account = self.providers.entry(provider.clone()).or_default();
+        let accounts = [
+            (&mut self.whole, self.limits.usd_per_day, None),
+            (account, limit, Some(provider.clone())),
+        ];
+        if accounts.iter().all(|(account, limit, _)| account.fits(usd, *limit)) {
+            for (account, ..) in accounts {
+                account.spent_usd += usd;
+            }
+            let (day, provider) = (self.day, provider.clone());
+            return (Some(Reservation { day, provider, usd }), [None, None]);
+        }
+        let news = accounts.map(|(account, limit, provider)| {
+            let usd_per_day = limit.filter(|_| !account.fits(usd, limit))?;
+            account.refused_usd = account.refused_usd.max(usd);
+            let is_news = !std::mem::replace(&mut account.is_told, true);
+            let spent_usd = account.spent_usd;
+            is_news.then_some(News { provider, usd_per_day, spent_usd, resets_at })
+        });
+        (None, news)
+    }
+
     /// Opens a new page on a new day. A clock that steps back opens none, or it would hand out
     /// the day's money twice.
     fn turn_to(&mut self, now: Timestamp) {
         let day = now.millis() / DAY_MS;
         if day > self.day {
-            *self = Self { day, spent_usd: 0.0, ..*self };
+            self.day = day;
+            self.whole = Account::default();
+            self.providers.clear();
         }
+    }
+
+    fn resets_at(&self) -> Timestamp {
+        Timestamp::from_millis((self.day + 1) * DAY_MS)
+    }
+}
+
+impl Account {
+    fn fits(&self, usd: f64, limit: Option<f64>) -> bool {
+        limit.is_none_or(|limit| self.spent_usd + usd <= limit)
+    }
+
+    /// Whether a probe was left out today that would not fit now either: money that was set aside
+    /// in vain makes room again.
+    fn is_exhausted(&self, limit: Option<f64>) -> bool {
+        !self.fits(self.refused_usd, limit) && self.refused_usd > 0.0
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(number: u64) -> Timestamp {
-        Timestamp::from_millis(number * DAY_MS + 5)
-    }
-
-    #[test]
-    fn money_is_set_aside_before_it_is_spent() {
-        let budget = Budget::new(Some(1.0));
-        let first = budget.reserve(day(1), 0.5).unwrap();
-        let second = budget.reserve(day(1), 0.5).unwrap();
-        assert_eq!(budget.reserve(day(1), 0.25), None);
-        budget.settle(first, 0.125);
-        assert!(budget.reserve(day(1), 0.25).is_some());
-        budget.settle(second, 9.0);
-        assert_eq!(budget.reserve(day(1), 0.001), None);
-    }
-
-    #[test]
-    fn a_new_day_has_new_money_and_a_clock_stepping_back_does_not() {
-        let budget = Budget::new(Some(1.0));
-        let late = budget.reserve(day(1), 1.0).unwrap();
-        assert_eq!(budget.reserve(day(1), 1.0), None);
-        let fresh = budget.reserve(day(2), 1.0);
-        assert!(fresh.is_some());
-        budget.settle(late, 0.0);
-        assert_eq!(budget.reserve(day(2), 0.5), None);
-        assert_eq!(budget.reserve(day(1), 0.5), None);
-    }
-
-    #[test]
-    fn a_new_limit_does_not_give_back_what_is_spent() {
-        let budget = Budget::new(None);
-        let spent = budget.reserve(day(1), 1.0);
-        assert!(spent.is_some());
-        for (limit, left) in [(Some(0.5), false), (Some(1.0), false), (Some(2.0), true)] {
-            budget.set_limit(limit);
-            assert_eq!(budget.reserve(day(1), 0.5).is_some(), left, "{limit:?}");
-        }
-    }
-
-    #[test]
-    fn no_limit_is_no_limit_and_zero_allows_nothing() {
-        assert!(Budget::new(None).reserve(day(1), 1e9).is_some());
-        assert_eq!(Budget::new(Some(0.0)).reserve(day(1), 1e-9), None);
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use crate::intake::probe::ProbeReport;
 
 /// By how much faster probes are slowed down once the hour's share of them is spent: with the
 /// defaults, from every 5 s to every 30 s.
-const SPENT_SLOWER: u32 = 6;
+pub(super) const SPENT_SLOWER: u32 = 6;
 
 /// What a loop waits for.
 #[derive(Debug)]

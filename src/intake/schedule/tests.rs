@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::classify::MatchedBy;
 use crate::domain::outcome::Class;
 use crate::ground::catalog::{Dialect, Price};
-use crate::ground::config::{CronExpression, ProbesConfig, ProviderConfig};
+use crate::ground::config::{BudgetConfig, CronExpression, ProbesConfig, ProviderConfig};
 use crate::intake::probe::{Usage, client};
 
 mod bounds;
@@ -56,7 +56,15 @@ fn deps(budget: Option<f64>) -> (Deps, Arc<Mutex<Vec<ProbeEvent>>>) {
         Arc::new(move |event| journal.lock().unwrap().push(event))
     };
     let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
-    (Deps::new(client().unwrap(), clock, Arc::new(Budget::new(budget)), listener), journal)
+    (
+        Deps::new(
+            client().unwrap(),
+            clock,
+            Arc::new(Budget::new(BudgetConfig::of(budget))),
+            listener,
+        ),
+        journal,
+    )
 }
 
 fn skips(journal: &Mutex<Vec<ProbeEvent>>, wanted: SkipReason) -> usize {
@@ -189,7 +197,7 @@ async fn the_budget_is_hard_and_new_every_utc_day() {
     let one_day = timeout(24 * 3_600 * SECOND, rounds(&spec, bell, &deps, probe_now));
     assert!(one_day.await.is_err());
     assert!((9..=10).contains(&probes), "{probes}");
-    assert!(deps.budget.spent_usd(deps.clock.now()) <= 1.0);
+    assert!(deps.budget.view(deps.clock.now()).spent_usd <= 1.0);
     assert!(skips(&journal, SkipReason::Budget) >= 13);
 
     deps.clock.advance(24 * 3_600 * SECOND);
@@ -225,7 +233,7 @@ async fn what_somebody_asks_for_is_probed_whatever_clients_report() {
     let spec = spec("m", None);
     let ask = || round(&spec, Occasion::Asked, &deps, || async { report(1) });
     assert!(matches!(ask().await, Round::Skipped(SkipReason::Budget)));
-    deps.budget.set_limit(None);
+    deps.budget.set_limits(BudgetConfig::of(None));
     assert!(matches!(ask().await, Round::Finished(_)));
     let timetable = round(&spec, Occasion::Timetable, &deps, || async { report(1) });
     assert!(matches!(timetable.await, Round::Skipped(SkipReason::ClientsReport)));

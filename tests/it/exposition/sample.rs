@@ -13,8 +13,8 @@ use brownout::domain::time::Timestamp;
 use brownout::ground::self_stats::SelfStats;
 use brownout::store::journal::Phases;
 use brownout::store::snapshot::{
-    Code, Counters, LatencyView, ProbeView, QuotaKey, QuotaView, SignalView, Snapshot,
-    StatusPageView, TargetView, Windows,
+    BudgetView, Code, Counters, LatencyView, ProbeView, ProviderBudgetView, QuotaKey, QuotaView,
+    SignalView, Snapshot, StatusPageView, TargetView, Windows,
 };
 
 /// The time of all samples: 2026-04-24T14:03:11Z.
@@ -145,6 +145,7 @@ fn probe() -> ProbeView {
         cost_usd: 0.0125,
         misconfigured: None,
         skipped: [("clients_report", 4), ("made_up_later", 1)].into(),
+        left_out: None,
     }
 }
 
@@ -172,6 +173,7 @@ pub(super) fn small() -> Snapshot {
         status_pages: [(provider, page)].into(),
         targets: vec![browning, quiet],
         quotas: [(key, quota)].into(),
+        budget: BudgetView { usd_per_day: Some(0.5), spent_usd: 0.125, ..BudgetView::default() },
         clock_steps_back: 1,
         ..Snapshot::default()
     }
@@ -191,6 +193,12 @@ pub(super) fn rich() -> Snapshot {
     }
     snapshot.targets.sort_by(|one, other| one.target.cmp(&other.target));
     snapshot.egress = true;
+    snapshot.budget.providers.push(ProviderBudgetView {
+        provider: snapshot.targets[0].target.provider.clone(),
+        usd_per_day: 0.25,
+        spent_usd: 0.25,
+        exhausted: true,
+    });
     snapshot.dropped_target_cap = 9;
     snapshot.dropped_code_cap = 2;
     snapshot

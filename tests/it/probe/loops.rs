@@ -6,6 +6,7 @@ use std::time::Duration;
 use brownout::domain::outcome::Class;
 use brownout::domain::time::Timestamp;
 use brownout::ground::clock::Clock;
+use brownout::ground::config::BudgetConfig;
 use brownout::intake::probe::client;
 use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
 use tokio::io::AsyncWriteExt;
@@ -33,7 +34,15 @@ async fn keep_answering(listener: &TcpListener) {
 fn deps() -> (Deps, tokio::sync::mpsc::UnboundedReceiver<ProbeEvent>) {
     let (tell, events) = tokio::sync::mpsc::unbounded_channel();
     let listener = Arc::new(move |event| drop(tell.send(event)));
-    (Deps::new(client().unwrap(), Clock::System, Arc::new(Budget::new(None)), listener), events)
+    (
+        Deps::new(
+            client().unwrap(),
+            Clock::System,
+            Arc::new(Budget::new(BudgetConfig::of(None))),
+            listener,
+        ),
+        events,
+    )
 }
 
 #[tokio::test]

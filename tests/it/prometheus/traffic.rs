@@ -50,9 +50,12 @@ pub(super) fn fleet() -> Fleet {
 
 /// The daemon's configuration: every provider is the simulator, and one is probed.
 pub(super) fn config(simulator: &str) -> String {
-    let mut yaml = "probes: {every: 1s, jitter: 0%, when_clients_report: always}\n\
-                    providers:\n"
-        .to_owned();
+    // With a budget of its own for the one that is probed, so that nothing is left unexported.
+    let (probed, _) = PROBED.split_once('/').unwrap();
+    let budget = format!("budget: {{usd_per_day: 2, per_provider: {{{probed}: 1}}}}");
+    let mut yaml = format!(
+        "probes: {{every: 1s, jitter: 0%, when_clients_report: always, {budget}}}\nproviders:\n"
+    );
     let mut models: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for target in WEATHER.iter().map(|(target, _)| *target).chain([PROBED]) {
         let (provider, model) = target.split_once('/').unwrap();

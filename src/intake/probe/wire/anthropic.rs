@@ -83,13 +83,40 @@ pub(super) fn answer(document: &Value, progress: &mut Progress) -> Answer {
     Answer::Complete
 }
 
-/// Counts are cumulative: a later event replaces an earlier one. Cached input is counted as
-/// plain input; a one-token prompt is never cached.
+/// Counts are cumulative, so the largest is the last; not every event repeats all of them.
+/// Input that goes into a cache or comes out of one is not part of `input_tokens`. It is counted
+/// like plain input: a one-word prompt is too short for a cache, so only a gateway's addition can
+/// be in one, and that is billed within a quarter of it.
 fn read_usage(usage: &Value, progress: &mut Progress) {
-    if let Some(tokens) = usage["input_tokens"].as_u64() {
-        progress.usage.input_tokens = Some(tokens);
+    if let Some(plain) = usage["input_tokens"].as_u64() {
+        let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"];
+        let cached = cached.map(|field| usage[field].as_u64().unwrap_or(0));
+        let tokens = cached.into_iter().fold(plain, u64::saturating_add);
+        progress.usage.input_tokens = progress.usage.input_tokens.max(Some(tokens));
     }
     if let Some(tokens) = usage["output_tokens"].as_u64() {
-        progress.usage.output_tokens = Some(tokens);
+        progress.usage.output_tokens = progress.usage.output_tokens.max(Some(tokens));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_input_is_input_and_later_counts_do_not_take_away() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,
+            "cache_creation_input_tokens":5,"cache_read_input_tokens":2,"output_tokens":1}}}"#;
+        let end = r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},
+            "usage":{OTHERS"output_tokens":3}}"#;
+        for others in ["", r#""input_tokens":10,"#, r#""input_tokens":null,"#] {
+            let mut progress = Progress::default();
+            for data in [start, &end.replace("OTHERS", others)] {
+                let event: Value = serde_json::from_str(data).unwrap();
+                read(event["type"].as_str().unwrap(), data, &mut progress);
+            }
+            let usage = progress.usage;
+            assert_eq!((usage.input_tokens, usage.output_tokens), (Some(17), Some(3)), "{others}");
+        }
     }
 }

@@ -89,18 +89,50 @@ pub(super) fn answer(document: &Value, progress: &mut Progress) -> Answer {
     Answer::Complete
 }
 
+/// Cached tokens are part of `prompt_tokens`. Reasoning is part of `completion_tokens` at OpenAI
+/// and most others; xAI leaves it out of them and has it only in the total.
 fn read_usage(usage: &Value, progress: &mut Progress) {
-    if let Some(tokens) = usage["prompt_tokens"].as_u64() {
+    let prompt = usage["prompt_tokens"].as_u64();
+    if let Some(tokens) = prompt {
         progress.usage.input_tokens = Some(tokens);
     }
     if let Some(tokens) = usage["completion_tokens"].as_u64() {
-        progress.usage.output_tokens = Some(tokens);
+        let total = usage["total_tokens"].as_u64().zip(prompt);
+        let beyond_prompt = total.map_or(0, |(total, prompt)| total.saturating_sub(prompt));
+        progress.usage.output_tokens = Some(tokens.max(beyond_prompt));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cached_input_is_counted_once_and_reasoning_always() {
+        for (usage, expected) in [
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":16,"total_tokens":26,
+                "prompt_tokens_details":{"cached_tokens":8},
+                "completion_tokens_details":{"reasoning_tokens":12}}"#,
+                (Some(10), Some(16)),
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":1,"total_tokens":111,
+                "completion_tokens_details":{"reasoning_tokens":100}}"#,
+                (Some(10), Some(101)),
+            ),
+            (r#"{"prompt_tokens":10,"completion_tokens":1}"#, (Some(10), Some(1))),
+            (r#"{"prompt_tokens":10,"completion_tokens":1,"total_tokens":0}"#, (Some(10), Some(1))),
+            (r#"{"completion_tokens":1,"total_tokens":11}"#, (None, Some(1))),
+            ("null", (None, None)),
+        ] {
+            let mut progress = Progress::default();
+            let data = format!("{{\"choices\":[],\"usage\":{usage}}}");
+            read("", &data, &mut progress);
+            let found = progress.usage;
+            assert_eq!((found.input_tokens, found.output_tokens), expected, "{usage}");
+        }
+    }
 
     #[test]
     fn only_content_is_the_first_token_and_null_errors_are_none() {

@@ -4,6 +4,7 @@ use super::super::Budget;
 use super::*;
 use crate::domain::outcome::Class;
 use crate::ground::clock::Clock;
+use crate::ground::config::BudgetConfig;
 use crate::intake::probe::client;
 
 const YAML: &str = "
@@ -32,7 +33,7 @@ fn target(name: &str) -> Target {
 fn open(usd_per_day: Option<f64>) -> (OnDemand, CancellationToken, impl Future<Output = ()>) {
     let config = Arc::new(Config::parse(YAML, "brownout.yaml").unwrap());
     let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
-    let budget = Arc::new(Budget::new(usd_per_day));
+    let budget = Arc::new(Budget::new(BudgetConfig::of(usd_per_day)));
     let deps = Deps::new(client().unwrap(), clock, budget, Arc::new(|_| {}));
     let (on_demand, token) = (OnDemand::default(), CancellationToken::new());
     let running = on_demand.clone().run(config, Vec::new(), deps, token.clone());

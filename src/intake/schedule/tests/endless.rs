@@ -40,7 +40,7 @@ async fn an_interval_never_falls_silent() {
         let (takes, report) = {
             let mut luck = luck.lock().unwrap();
             standing.set_troubled(luck.random_bool(0.1));
-            deps.budget.set_limit(luck.random_bool(0.1).then_some(0.0));
+            deps.budget.set_limits(BudgetConfig::of(luck.random_bool(0.1).then_some(0.0)));
             let slow = if luck.random_bool(0.1) { 180_000 } else { 3_000 };
             (luck.random_range(0..slow), any_report(&mut luck))
         };
@@ -55,7 +55,7 @@ async fn an_interval_never_falls_silent() {
         loop {
             sleep(SECOND).await;
             // Nothing gives the budget back while nothing is probed, but a new day does.
-            deps.budget.set_limit(None);
+            deps.budget.set_limits(BudgetConfig::of(None));
             let found = journal.lock().unwrap().len();
             if found > seen.1 {
                 seen = (Instant::now(), found);
