@@ -15,14 +15,16 @@ use crate::temp::TempFile;
 /// Takes whatever key it is given.
 const KEY_VARIABLE: &str = "BROWNOUT_TEST_MOCK_KEY";
 
-/// Who is probed, and where the mock plays it.
-const PLAYED: [(&str, &str); 6] = [
-    ("anthropic/claude-haiku-4-5", "/anthropic"),
-    ("openai/gpt-5.5", "/v1"),
-    ("mistral/mistral-small", "/mistral/v1"),
-    ("groq/openai/gpt-oss-20b", "/groq/openai/v1"),
-    ("together/openai/gpt-oss-20b", "/together/v1"),
-    ("xai/grok-4", "/xai/v1"),
+/// Who is probed, where the mock plays it, and in which dialect.
+const PLAYED: [(&str, &str, &str); 8] = [
+    ("anthropic/claude-haiku-4-5", "/anthropic", "anthropic"),
+    ("openai/gpt-5.5", "/v1", "openai"),
+    ("responses/gpt-5.5", "/v1", "openai_responses"),
+    ("gemini/gemini-2.5-flash-lite", "/gemini", "gemini"),
+    ("mistral/mistral-small", "/mistral/v1", "openai"),
+    ("groq/openai/gpt-oss-20b", "/groq/openai/v1", "openai"),
+    ("together/openai/gpt-oss-20b", "/together/v1", "openai"),
+    ("xai/grok-4", "/xai/v1", "openai"),
 ];
 
 /// A running mock. It is killed when dropped.
@@ -73,10 +75,10 @@ impl Mock {
 
     /// Probes one of those played with the real program, and gives what it says as JSON.
     async fn probed(&self, target: &str) -> Value {
-        let (_, path) = PLAYED.iter().find(|(name, _)| *name == target).unwrap();
+        let (_, path, dialect) = PLAYED.iter().find(|(name, ..)| *name == target).unwrap();
         let (provider, model) = target.split_once('/').unwrap();
         let config = format!(
-            "providers:\n  {provider}:\n    base_url: {}{path}\n    \
+            "providers:\n  {provider}:\n    base_url: {}{path}\n    dialect: {dialect}\n    \
              api_key: {{env: {KEY_VARIABLE}}}\n    models: [{model}]\n",
             self.url
         );
@@ -99,7 +101,7 @@ impl Mock {
 #[tokio::test]
 async fn a_mock_that_no_one_here_wrote_is_probed_to_the_end() {
     let mock = Mock::start().await;
-    for (target, _) in PLAYED {
+    for (target, ..) in PLAYED {
         let report = mock.probed(target).await;
         assert_eq!(report["class"], "ok", "{target}: {report}");
         assert_eq!(report["http_status"], 200, "{target}: {report}");
@@ -126,6 +128,10 @@ async fn what_the_mock_makes_fail_is_named_for_what_it_is() {
         ("openai/gpt-5.5", fail(503), "unavailable", 503),
         ("openai/gpt-5.5", fail(400), "invalid_request", 400),
         ("openai/gpt-5.5", cut("disconnect"), "network", 200),
+        ("responses/gpt-5.5", fail(503), "unavailable", 503),
+        ("responses/gpt-5.5", cut("truncate"), "network", 200),
+        ("gemini/gemini-2.5-flash-lite", fail(503), "unavailable", 503),
+        ("gemini/gemini-2.5-flash-lite", throttle.clone(), "rate_limited", 429),
         ("xai/grok-4", fail(503), "unavailable", 503),
     ] {
         mock.will(&behaviour).await;
