@@ -37,6 +37,8 @@ const PROBES: u32 = 1_000;
 const SCHEDULED: usize = 100;
 /// How long the daemon is watched.
 const WATCHED: Duration = Duration::from_secs(15);
+/// What is compared with, as its lines say.
+const BLACKBOX: &str = "blackbox_exporter, new connection each";
 /// Between two looks at a condition, and how many of them.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS_MAX: usize = 600;
@@ -59,10 +61,10 @@ async fn contests(folder: &Path) {
             let how = if warm { "kept connection" } else { "new connection each" };
             let ours = contest.ours();
             let ratio = duel(&ours, &contest.bare()).await;
-            line(&format!("{target}, {how}"), ratio, "a bare reqwest request, same connection");
+            line(&format!("{target}, {how}"), ratio, "a bare reqwest request, the same");
             if let Some(blackbox) = &blackbox {
                 let ratio = duel(&ours, &blackbox.probes(target)).await;
-                line(&format!("{target}, {how}"), ratio, "blackbox_exporter, new connection each");
+                line(&format!("{target}, {how}"), ratio, BLACKBOX);
             }
         }
     }
@@ -71,10 +73,10 @@ async fn contests(folder: &Path) {
         "the daemon, {probes} scheduled probes of {SCHEDULED} targets, all its other work in:"
     );
     let bare = Contest::new(&simulator, TARGETS[0], true).bare().run().await;
-    line("anthropic, kept connection", daemon / bare, "a bare reqwest request, same connection");
+    line("both dialects, kept connections", daemon / bare, "a bare reqwest request, the same");
     if let Some(blackbox) = &blackbox {
         let theirs = blackbox.probes(TARGETS[0]).run().await;
-        line("anthropic, kept connection", daemon / theirs, "blackbox_exporter");
+        line("both dialects, kept connections", daemon / theirs, BLACKBOX);
     }
 }
 
