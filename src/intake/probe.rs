@@ -197,7 +197,7 @@ fn reply<'a>(spec: &'a ProbeSpec, exchange: &'a Exchange) -> Reply<'a> {
         status: exchange.status,
         headers: &exchange.headers,
         body: &exchange.body,
-        stream: &exchange.stream,
+        stream: if exchange.is_plain { &[] } else { &exchange.stream },
         transport: exchange.transport,
     }
 }

@@ -10,6 +10,7 @@ mod exposition;
 mod golden;
 mod health;
 mod intake;
+mod mock;
 mod plan;
 mod probe;
 mod program;

@@ -45,6 +45,8 @@ pub(super) struct Exchange {
     pub(super) body: Vec<u8>,
     /// The raw stream, if it was one.
     pub(super) stream: Vec<u8>,
+    /// Whether every event of the stream is a plain one of a good answer.
+    pub(super) is_plain: bool,
     /// What a success was worth.
     pub(super) answer: Answer,
     /// What the transport failed of, if it did.
@@ -211,6 +213,7 @@ async fn read(
     };
     exchange.total = reader.terminal.unwrap_or_else(|| deadlines.started.elapsed());
     exchange.usage = progress.usage;
+    exchange.is_plain = progress.terminal && reader.decoder.events_alone() == Some(progress.plain);
     exchange.events = reader.events;
     if is_stream {
         exchange.stream = reader.decoder.into_text(reader.raw);

@@ -52,6 +52,14 @@ impl Decoder {
         }
     }
 
+    /// How many events came; `None` if the stream held more than them, or may have.
+    pub(super) fn events_alone(&self) -> Option<usize> {
+        match self {
+            Self::Sse(decoder) => decoder.events_alone(),
+            Self::EventStream(_) => None,
+        }
+    }
+
     /// Whether nothing that follows can be read.
     pub(super) fn is_broken(&self) -> bool {
         match self {

@@ -26,25 +26,34 @@ pub(super) struct Decoder {
     has_data: bool,
     event_too_long: bool,
     saw_stream: bool,
+    events: usize,
+    saw_more: bool,
 }
 
 impl Decoder {
     /// Takes the next bytes and calls `on_event(name, data)` for each event they complete. The
     /// name is empty when the event has none.
     pub(super) fn feed(&mut self, bytes: &[u8], on_event: &mut impl FnMut(&str, &str)) {
-        for &byte in bytes {
-            let follows_cr = std::mem::take(&mut self.after_cr);
-            match byte {
-                b'\n' if follows_cr => {}
-                b'\n' => self.end_line(on_event),
-                b'\r' => {
-                    self.after_cr = true;
-                    self.end_line(on_event);
-                }
-                byte if self.line.len() < LINE_BYTES_MAX => self.line.push(byte),
-                _ => self.line_too_long = true,
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if std::mem::take(&mut self.after_cr) {
+                rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             }
+            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+                self.extend_line(rest);
+                return;
+            };
+            self.extend_line(&rest[..end]);
+            self.after_cr = rest[end] == b'\r';
+            self.end_line(on_event);
+            rest = &rest[end + 1..];
         }
+    }
+
+    fn extend_line(&mut self, piece: &[u8]) {
+        let room = LINE_BYTES_MAX - self.line.len();
+        self.line_too_long |= piece.len() > room;
+        self.line.extend_from_slice(&piece[..piece.len().min(room)]);
     }
 
     /// Dispatches what is left at the end of the body: some servers omit the last blank line.
@@ -59,6 +68,12 @@ impl Decoder {
     /// plain body when the server sends no usable content type.
     pub(super) fn saw_stream(&self) -> bool {
         self.saw_stream
+    }
+
+    /// How many events came; `None` if the stream held anything that is not in them, such as a
+    /// comment or a field that is not ours to read.
+    pub(super) fn events_alone(&self) -> Option<usize> {
+        (!self.saw_more).then_some(self.events)
     }
 
     fn end_line(&mut self, on_event: &mut impl FnMut(&str, &str)) {
@@ -84,7 +99,10 @@ impl Decoder {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "" => self.saw_stream = true,
+            "" => {
+                self.saw_stream = true;
+                self.saw_more = true;
+            }
             "data" => {
                 self.saw_stream = true;
                 if self.data.len() + value.len() > EVENT_BYTES_MAX {
@@ -101,7 +119,7 @@ impl Decoder {
                 self.name.clear();
                 self.name.push_str(value);
             }
-            _ => {}
+            _ => self.saw_more = true,
         }
     }
 
@@ -109,7 +127,10 @@ impl Decoder {
         let has_data = std::mem::take(&mut self.has_data);
         let too_long = std::mem::take(&mut self.event_too_long);
         if has_data && !too_long {
+            self.events += 1;
             on_event(&self.name, &self.data);
+        } else {
+            self.saw_more |= too_long || !self.name.is_empty();
         }
         self.name.clear();
         self.data.clear();
@@ -166,6 +187,27 @@ mod tests {
         let half = format!("data: {}\n", "x".repeat(LINE_BYTES_MAX / 2));
         let long_event = format!("{}\ndata: b\n\n", half.repeat(6));
         assert_eq!(decode(long_event.as_bytes(), 4096), [(String::new(), "b".to_string())]);
+    }
+
+    #[test]
+    fn events_are_counted_only_where_nothing_else_came() {
+        for (text, expected) in [
+            ("data: a\n\nevent: x\ndata: b\n\n", Some(2)),
+            ("data: a\n\ndata: b", Some(2)),
+            (": HTTP_STATUS/429\ndata: a\n\n", None),
+            ("data: a\n\nevent: error\n\n", None),
+            ("data: a\n\n{\"error\": 1}\n\n", None),
+            ("data: a\n\nerror: b\n\n", None),
+        ] {
+            let mut decoder = Decoder::default();
+            decoder.feed(text.as_bytes(), &mut |_, _| {});
+            decoder.finish(&mut |_, _| {});
+            assert_eq!(decoder.events_alone(), expected, "{text:?}");
+        }
+        let mut decoder = Decoder::default();
+        let long = format!("data: {}\n\n", "x".repeat(LINE_BYTES_MAX + 1));
+        decoder.feed(long.as_bytes(), &mut |_, _| {});
+        assert_eq!(decoder.events_alone(), None);
     }
 
     #[test]

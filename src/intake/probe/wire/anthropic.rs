@@ -5,6 +5,8 @@
 //! Priority capacity, which would hide an overload of the standard tier. `max_tokens` is 1 and
 //! not 0: zero only warms the cache and generates nothing, so it would not see an overload.
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Answer, PROMPT, Place, Progress, Wire, is_text, join};
@@ -51,7 +53,103 @@ impl Wire for Messages {
     }
 }
 
+/// Events of a good answer.
+const PLAIN: [&str; 7] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "ping",
+];
+
+/// Why a good answer ends.
+const PLAIN_STOPS: [&str; 3] = ["end_turn", "max_tokens", "stop_sequence"];
+
+/// An event with nothing in it but what the documentation names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct Plain<'a> {
+    r#type: &'a str,
+    message: Option<PlainMessage<'a>>,
+    index: Option<u64>,
+    content_block: Option<IgnoredAny>,
+    delta: Option<PlainDelta<'a>>,
+    usage: Option<PlainUsage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct PlainMessage<'a> {
+    r#type: &'a str,
+    id: IgnoredAny,
+    role: IgnoredAny,
+    model: IgnoredAny,
+    content: [(); 0],
+    stop_reason: Option<()>,
+    stop_sequence: Option<()>,
+    usage: Option<PlainUsage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct PlainDelta<'a> {
+    r#type: Option<&'a str>,
+    text: Option<IgnoredAny>,
+    thinking: Option<IgnoredAny>,
+    stop_reason: Option<&'a str>,
+    stop_sequence: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct PlainUsage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+}
+
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
+    if !read_plain(name, data, progress) {
+        read_any(name, data, progress);
+    }
+}
+
+/// Takes a plain event into account; false if it is none. It would do without: this is what
+/// makes a probe cheap.
+fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
+    let Ok(event) = serde_json::from_str::<Plain<'_>>(data) else { return false };
+    let kind = event.r#type;
+    let delta = event.delta.as_ref();
+    let stop = delta.and_then(|delta| delta.stop_reason);
+    let is_plain = PLAIN.contains(&kind)
+        && (name.is_empty() || name == kind)
+        && event.message.as_ref().is_none_or(|message| message.r#type == "message")
+        && delta.and_then(|delta| delta.r#type).is_none_or(|kind| kind.ends_with("_delta"))
+        && stop.is_none_or(|stop| PLAIN_STOPS.contains(&stop));
+    if !is_plain {
+        return false;
+    }
+    let usage = match kind {
+        "message_start" => event.message.and_then(|message| message.usage),
+        "message_delta" => event.usage,
+        _ => None,
+    };
+    if let Some(usage) = usage {
+        let known = &mut progress.usage;
+        known.input_tokens = usage.input_tokens.or(known.input_tokens);
+        known.output_tokens = usage.output_tokens.or(known.output_tokens);
+    }
+    progress.content |= kind == "content_block_delta";
+    progress.terminal |= kind == "message_stop" || (kind == "message_delta" && stop.is_some());
+    progress.plain += 1;
+    true
+}
+
+/// Takes any event into account.
+pub(super) fn read_any(name: &str, data: &str, progress: &mut Progress) {
     let Ok(event) = serde_json::from_str::<Value>(data) else { return };
     // The type is in the data too; a proxy that drops event names loses nothing.
     let kind = event["type"].as_str().unwrap_or(name);

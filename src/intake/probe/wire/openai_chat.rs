@@ -5,6 +5,8 @@
 //! from the providers' API references (platform.openai.com/docs/api-reference/chat,
 //! api-docs.deepseek.com, platform.kimi.ai/docs, openrouter.ai/docs).
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join};
@@ -53,7 +55,90 @@ fn max_tokens(wire_model: &str) -> u64 {
     if thinks { MAX_TOKENS_THINKING } else { 1 }
 }
 
+/// A chunk with nothing in it but what the documentation names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct Plain<'a> {
+    object: &'a str,
+    id: Option<IgnoredAny>,
+    created: Option<IgnoredAny>,
+    model: Option<IgnoredAny>,
+    service_tier: Option<IgnoredAny>,
+    system_fingerprint: Option<IgnoredAny>,
+    obfuscation: Option<IgnoredAny>,
+    #[serde(borrow)]
+    choices: Vec<PlainChoice<'a>>,
+    usage: Option<PlainUsage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct PlainChoice<'a> {
+    index: Option<u64>,
+    delta: PlainDelta,
+    logprobs: Option<IgnoredAny>,
+    finish_reason: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "fields are named so that no other is let in")]
+struct PlainDelta {
+    role: Option<IgnoredAny>,
+    content: Option<String>,
+    reasoning_content: Option<String>,
+    refusal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PlainUsage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+}
+
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
+    if !read_plain(name, data, progress) {
+        read_any(name, data, progress);
+    }
+}
+
+/// Takes a plain chunk into account; false if it is none. It would do without: this is what
+/// makes a probe cheap.
+fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
+    if !name.is_empty() {
+        return false;
+    }
+    if data == "[DONE]" {
+        progress.terminal = true;
+        progress.plain += 1;
+        return true;
+    }
+    let Ok(chunk) = serde_json::from_str::<Plain<'_>>(data) else { return false };
+    let is_good = |reason: &str| matches!(reason, "" | "stop" | "length");
+    let is_plain = chunk.object == "chat.completion.chunk"
+        && chunk.choices.iter().all(|choice| choice.finish_reason.is_none_or(is_good));
+    if !is_plain {
+        return false;
+    }
+    for PlainChoice { delta, finish_reason, .. } in &chunk.choices {
+        progress.content |= [&delta.content, &delta.reasoning_content, &delta.refusal]
+            .into_iter()
+            .any(|text| text.as_ref().is_some_and(|text| !text.is_empty()));
+        progress.terminal |= finish_reason.is_some_and(|reason| !reason.is_empty());
+    }
+    if let Some(usage) = chunk.usage {
+        let known = &mut progress.usage;
+        known.input_tokens = usage.prompt_tokens.or(known.input_tokens);
+        known.output_tokens = usage.completion_tokens.or(known.output_tokens);
+    }
+    progress.plain += 1;
+    true
+}
+
+/// Takes any event into account.
+pub(super) fn read_any(name: &str, data: &str, progress: &mut Progress) {
     if data.trim() == "[DONE]" {
         progress.terminal = true;
         return;
