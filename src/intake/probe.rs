@@ -50,6 +50,7 @@ pub use trace::Trace;
 use attempt::Exchange;
 use credential::Proof;
 use request_id::request_id;
+use trace::Events;
 use wire::Answer;
 
 /// What one probe found.
@@ -92,7 +93,7 @@ pub struct ProbeReport {
 ///
 /// Dropping the future gives the probe up; nothing is recorded then.
 pub async fn probe(client: &Client, spec: &ProbeSpec, clock: &Clock) -> ProbeReport {
-    seen(client, spec, clock).await.0
+    seen(client, spec, clock, Events::default()).await.0
 }
 
 /// Makes one probe, and keeps what [`explain()`] tells of it.
@@ -101,7 +102,7 @@ pub async fn probe_traced(
     spec: &ProbeSpec,
     clock: &Clock,
 ) -> (ProbeReport, Trace) {
-    let (report, proof, exchange) = seen(client, spec, clock).await;
+    let (report, proof, exchange) = seen(client, spec, clock, Events::wanted()).await;
     let Some(exchange) = exchange else { return (report, Trace::default()) };
     let verdict = Verdict { class: report.class, matched_by: report.matched_by };
     let word = telling_word(&reply(spec, &exchange), verdict);
@@ -114,6 +115,7 @@ async fn seen(
     client: &Client,
     spec: &ProbeSpec,
     clock: &Clock,
+    events: Events,
 ) -> (ProbeReport, Option<Proof>, Option<Exchange>) {
     let started_at = clock.now();
     let proof = match credential::proof(client, spec, clock).await {
@@ -122,7 +124,7 @@ async fn seen(
             return (unsendable(Class::Auth, error, started_at, clock.now()), None, None);
         }
     };
-    let seen = attempt::exchange(client, spec, proof.as_ref()).await;
+    let seen = attempt::exchange(client, spec, proof.as_ref(), events).await;
     let at = clock.now();
     let key = proof.as_ref().map(Proof::secret);
     let (report, exchange) = match seen {

@@ -11,17 +11,13 @@ mod secrets;
 mod tls;
 mod weather;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brownout::domain::outcome::Class;
 use brownout::ground::clock::Clock;
-use brownout::ground::config::BudgetConfig;
 use brownout::intake::probe::{client, probe};
-use brownout::intake::schedule::{Bell, Budget, Deps, ProbeEvent, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use fake::{
     ANTHROPIC, Act, CONTENT, EVENT_STREAM, KEY, OPENAI, OVERLOADED, PATIENCE, START, STOP, Scene,

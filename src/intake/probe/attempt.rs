@@ -69,7 +69,7 @@ pub(super) struct Exchange {
     pub(super) usage: Usage,
 }
 
-/// Makes the one attempt. A failing provider is a result, never an error.
+/// Makes the one attempt, and notes its `events`. A failing provider is a result, never an error.
 ///
 /// # Errors
 /// [`SpecError`] when no request can be made of the specification; nothing was sent then.
@@ -77,6 +77,7 @@ pub(super) async fn exchange(
     client: &reqwest::Client,
     spec: &ProbeSpec,
     proof: Option<&Proof>,
+    events: Events,
 ) -> Result<Exchange, SpecError> {
     let request = request(client, spec, proof)?;
 
@@ -86,7 +87,7 @@ pub(super) async fn exchange(
     let sending = watch.during(client.execute(request));
     let sent = timeout_at(deadlines.first_content, sending).await;
 
-    let mut exchange = Exchange::default();
+    let mut exchange = Exchange { events, ..Exchange::default() };
     match sent {
         Ok(Ok(response)) => {
             exchange.ttfb = Some(started.elapsed());
@@ -169,7 +170,8 @@ async fn read(
     let is_readable = is_identity(&response);
     let may_stream = success && is_readable && !is_page(&response);
 
-    let mut reader = Reader::new(spec.wire(), deadlines.started);
+    let mut reader =
+        Reader::new(spec.wire(), deadlines.started, std::mem::take(&mut exchange.events));
     let ended = loop {
         let deadline = deadlines.next(success, &reader.progress, reader.linger_until);
         match timeout_at(deadline, response.chunk()).await {
@@ -244,14 +246,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(wire: &'static dyn Wire, started: Instant) -> Self {
+    fn new(wire: &'static dyn Wire, started: Instant, events: Events) -> Self {
         Self {
             wire,
             started,
             raw: Vec::new(),
             decoder: Decoder::new(wire.framing()),
             progress: Progress::default(),
-            events: Events::default(),
+            events,
             first_content: None,
             terminal: None,
             linger_until: None,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::credential::key_header;
 use super::request_id::REQUEST_ID_BYTES_MAX;
+use super::trace::Events;
 use super::*;
 use crate::domain::model_name;
 use crate::domain::target::Provider;
@@ -286,7 +287,7 @@ async fn what_the_transport_failed_of_is_told_from_types() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut spec = spec("anthropic", Dialect::Anthropic, "m");
         spec.url = format!("{scheme}://{}/", listener.local_addr().unwrap());
-        let probing = attempt::exchange(&client, &spec, None);
+        let probing = attempt::exchange(&client, &spec, None, Events::default());
         let (seen, ()) = tokio::join!(probing, cut(&listener, answer, reset));
         let case = format!("{scheme} {answer:?} reset {reset}");
         assert_eq!(seen.unwrap().transport, Some(expected), "{case}");
@@ -298,7 +299,7 @@ async fn what_the_transport_failed_of_is_told_from_types() {
         [(&*no_name, Transport::Dns), ("http://127.0.0.1:1/", Transport::ConnectRefused)]
     {
         url.clone_into(&mut spec.url);
-        let seen = attempt::exchange(&client, &spec, None).await.unwrap();
+        let seen = attempt::exchange(&client, &spec, None, Events::default()).await.unwrap();
         assert_eq!(seen.transport, Some(expected), "{url}");
     }
 }

@@ -32,9 +32,10 @@ const TELLING_HEADERS: [&str; 5] =
 /// What the names of rate-limit headers hold.
 const RATE_LIMIT: &str = "ratelimit";
 
-/// The events of a stream, noted while it is read.
+/// The events of a stream, noted while it is read; the default notes none, for nobody asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
+    are_wanted: bool,
     kept: Vec<Event>,
     left_out: usize,
 }
@@ -62,6 +63,11 @@ pub(super) enum Mark {
 }
 
 impl Events {
+    /// Events that somebody wants to read.
+    pub(super) fn wanted() -> Self {
+        Self { are_wanted: true, ..Self::default() }
+    }
+
     /// Lets `read` take one event into account, and notes what that changed.
     pub(super) fn around(
         &mut self,
@@ -72,6 +78,9 @@ impl Events {
     ) {
         let (content, terminal, failed) = (progress.content, progress.terminal, progress.failed);
         read(progress);
+        if !self.are_wanted {
+            return;
+        }
         if self.kept.len() == EVENTS_MAX {
             self.left_out += 1;
             return;

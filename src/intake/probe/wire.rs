@@ -279,7 +279,8 @@ mod tests {
     #[test]
     fn what_is_plain_is_read_as_if_it_were_not() {
         type Read = fn(&str, &str, &mut Progress);
-        let dialects: [(&[(&str, &str)], Read, Read); 2] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], Read, Read);
+        let dialects: [Case<'_>; 2] = [
             (ANTHROPIC, anthropic::read, anthropic::read_any),
             (OPENAI, openai_chat::read, openai_chat::read_any),
         ];
