@@ -33,7 +33,7 @@ const TARGETS: [&str; 2] = ["anthropic/model-0", "openai/model-0"];
 const ROUNDS: usize = 9;
 /// Probes of each contestant in one round.
 const PROBES: u32 = 1_000;
-/// Targets that the daemon probes once a second each.
+/// Models of each provider that the daemon probes once a second each.
 const SCHEDULED: usize = 100;
 /// How long the daemon is watched.
 const WATCHED: Duration = Duration::from_secs(15);
@@ -69,9 +69,8 @@ async fn contests(folder: &Path) {
         }
     }
     let (daemon, probes) = scheduled(folder, &simulator).await;
-    println!(
-        "the daemon, {probes} scheduled probes of {SCHEDULED} targets, all its other work in:"
-    );
+    let targets = SCHEDULED * TARGETS.len();
+    println!("the daemon, {probes} scheduled probes of {targets} targets, all its other work in:");
     let bare = Contest::new(&simulator, TARGETS[0], true).bare().run().await;
     line("both dialects, kept connections", daemon / bare, "a bare reqwest request, the same");
     if let Some(blackbox) = &blackbox {
@@ -188,9 +187,10 @@ async fn scheduled(folder: &Path, simulator: &Simulator) -> (f64, u64) {
         .unwrap();
     let daemon = Process(daemon);
     let client = client().unwrap();
-    // One second's probes open the connections and are not counted.
+    // The first probes open the connections and are not counted; they start spread over time.
     let first = simulator.served(&client).await;
-    eventually(async || simulator.served(&client).await > first + 2 * SCHEDULED as u64).await;
+    let warm = first + (10 * SCHEDULED * TARGETS.len()) as u64;
+    eventually(async || simulator.served(&client).await > warm).await;
     let (probes, spent) = (simulator.served(&client).await, cpu_s(daemon.0.id()));
     tokio::time::sleep(WATCHED).await;
     let (probes, spent) = (simulator.served(&client).await - probes, cpu_s(daemon.0.id()) - spent);

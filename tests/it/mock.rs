@@ -1,5 +1,5 @@
 //! `brownout probe` against a mock of the providers' APIs that no one here wrote: `LLMock`, from
-//! `PyPI`. Our own simulator could share a misreading with our probes; this one cannot.
+//! the Python index. Our own simulator could share a misreading with our probes; this one cannot.
 
 use std::process::{Output, Stdio};
 

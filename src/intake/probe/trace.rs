@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn events_are_bounded_and_named_without_their_content() {
-        let mut events = Events::default();
+        let mut events = Events::wanted();
         let mut progress = Progress::default();
         for (name, data, expected) in [
             ("message_start", "{}", "message_start"),
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn an_event_is_marked_by_what_it_changed() {
-        let mut events = Events::default();
+        let mut events = Events::wanted();
         let mut progress = Progress::default();
         let changes: [(fn(&mut Progress), _); 5] = [
             (|_| {}, None),

@@ -228,8 +228,11 @@ mod tests {
         }
     }
 
+    /// Names and data of events.
+    type Events = &'static [(&'static str, &'static str)];
+
     /// Events of good answers, as the providers document them.
-    const ANTHROPIC: &[(&str, &str)] = &[
+    const ANTHROPIC: Events = &[
         (
             "message_start",
             r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",
@@ -243,7 +246,8 @@ mod tests {
         ("ping", r#"{"type": "ping"}"#),
         (
             "content_block_delta",
-            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\n"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta",
+            "text":"a\n"}}"#,
         ),
         ("content_block_stop", r#"{"type":"content_block_stop","index":0}"#),
         (
@@ -253,7 +257,7 @@ mod tests {
         ),
         ("message_stop", r#"{"type":"message_stop"}"#),
     ];
-    const OPENAI: &[(&str, &str)] = &[
+    const OPENAI: Events = &[
         (
             "",
             r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{
@@ -262,11 +266,13 @@ mod tests {
         ),
         (
             "",
-            r#"{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a\n"}}]}"#,
+            r#"{"object":"chat.completion.chunk","choices":[{"index":0,
+            "delta":{"content":"a\n"}}]}"#,
         ),
         (
             "",
-            r#"{"object":"chat.completion.chunk","choices":[{"delta":{},"finish_reason":"length"}]}"#,
+            r#"{"object":"chat.completion.chunk","choices":[{"delta":{},
+            "finish_reason":"length"}]}"#,
         ),
         (
             "",
@@ -279,8 +285,7 @@ mod tests {
     #[test]
     fn what_is_plain_is_read_as_if_it_were_not() {
         type Read = fn(&str, &str, &mut Progress);
-        type Case<'a> = (&'a [(&'a str, &'a str)], Read, Read);
-        let dialects: [Case<'_>; 2] = [
+        let dialects: [(Events, Read, Read); 2] = [
             (ANTHROPIC, anthropic::read, anthropic::read_any),
             (OPENAI, openai_chat::read, openai_chat::read_any),
         ];

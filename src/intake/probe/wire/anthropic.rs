@@ -77,7 +77,7 @@ struct Plain<'a> {
     index: Option<u64>,
     content_block: Option<IgnoredAny>,
     delta: Option<PlainDelta<'a>>,
-    usage: Option<PlainUsage>,
+    usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +91,7 @@ struct PlainMessage<'a> {
     content: [(); 0],
     stop_reason: Option<()>,
     stop_sequence: Option<()>,
-    usage: Option<PlainUsage>,
+    usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -103,12 +103,6 @@ struct PlainDelta<'a> {
     thinking: Option<IgnoredAny>,
     stop_reason: Option<&'a str>,
     stop_sequence: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct PlainUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
 }
 
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
@@ -137,11 +131,7 @@ fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
         "message_delta" => event.usage,
         _ => None,
     };
-    if let Some(usage) = usage {
-        let known = &mut progress.usage;
-        known.input_tokens = usage.input_tokens.or(known.input_tokens);
-        known.output_tokens = usage.output_tokens.or(known.output_tokens);
-    }
+    read_usage(&usage.unwrap_or_default(), progress);
     progress.content |= kind == "content_block_delta";
     progress.terminal |= kind == "message_stop" || (kind == "message_delta" && stop.is_some());
     progress.plain += 1;

@@ -69,7 +69,7 @@ struct Plain<'a> {
     obfuscation: Option<IgnoredAny>,
     #[serde(borrow)]
     choices: Vec<PlainChoice<'a>>,
-    usage: Option<PlainUsage>,
+    usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -90,12 +90,6 @@ struct PlainDelta {
     content: Option<String>,
     reasoning_content: Option<String>,
     refusal: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct PlainUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
 }
 
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
@@ -128,11 +122,7 @@ fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
             .any(|text| text.as_ref().is_some_and(|text| !text.is_empty()));
         progress.terminal |= finish_reason.is_some_and(|reason| !reason.is_empty());
     }
-    if let Some(usage) = chunk.usage {
-        let known = &mut progress.usage;
-        known.input_tokens = usage.prompt_tokens.or(known.input_tokens);
-        known.output_tokens = usage.completion_tokens.or(known.output_tokens);
-    }
+    read_usage(&chunk.usage.unwrap_or_default(), progress);
     progress.plain += 1;
     true
 }
