@@ -260,7 +260,7 @@ async fn without_money_nothing_is_asked_for() {
     let refused = |answer: &Answer| code(answer) == "probe_budget";
     let answer = eventually("the budget refuses it", look, refused).await;
     assert_eq!(answer.status, 503);
-    assert!(answer.header("retry-after").parse::<u32>().unwrap() <= 86_400);
+    assert!(answer.headers.get("retry-after").is_none(), "it fits tomorrow no more than today");
     assert_eq!(provider.requests(), 0);
 }
 
