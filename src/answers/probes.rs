@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
-use crate::domain::time::millis_of;
+use crate::domain::time::{decimal_millis_of, millis_of};
 use crate::store::journal::ProbeRun;
 
 /// Probes in the list of all.
@@ -63,7 +63,7 @@ pub fn latest(runs: &[(Target, ProbeRun)]) -> Vec<u8> {
         at: run.at.to_string(),
         class: run.class.as_str(),
         http_status: run.http_status,
-        total_ms: run.phases.total.map(millis),
+        total_ms: run.phases.total.map(decimal_millis_of),
         on_demand: run.on_demand,
     });
     to_json(&LatestDocument { probes: probes.collect() })
@@ -76,10 +76,10 @@ pub fn of_target(target: &Target, runs: &[ProbeRun]) -> Vec<u8> {
         class: run.class.as_str(),
         matched_by: run.matched_by.as_str(),
         http_status: run.http_status,
-        connect_ms: run.phases.connect.map(millis),
-        ttfb_ms: run.phases.ttfb.map(millis),
-        ttft_ms: run.phases.ttft.map(millis),
-        total_ms: run.phases.total.map(millis),
+        connect_ms: run.phases.connect.map(decimal_millis_of),
+        ttfb_ms: run.phases.ttfb.map(decimal_millis_of),
+        ttft_ms: run.phases.ttft.map(decimal_millis_of),
+        total_ms: run.phases.total.map(decimal_millis_of),
         cost_usd: run.cost_usd,
         request_id: run.request_id.as_deref(),
         retry_after_ms: run.retry_after.map(millis_of),
@@ -92,11 +92,6 @@ pub fn of_target(target: &Target, runs: &[ProbeRun]) -> Vec<u8> {
 
 fn to_json(document: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(document).expect("plain structs serialise")
-}
-
-/// A tenth of a millisecond is below what a probe can tell.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// One probe in the text format 0.0.4; `took` is how long the answer took in all.

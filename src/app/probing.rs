@@ -235,7 +235,8 @@ fn log_bill(bill: &Bill) {
         Some(usd) => format!("at most ${usd:.2}"),
         None => "without a limit".to_owned(),
     };
-    tracing::info!("probing {targets} targets, about ${usual:.2} a day, {most}");
+    let plural = if targets == 1 { "" } else { "s" };
+    tracing::info!("probing {targets} target{plural}, about ${usual:.2} a day, {most}");
 }
 
 /// Writes what happened to a probe into the book. The loop has logged it; here the book's lock is

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::target::Provider;
 use crate::ground::config::Config;
-use crate::intake::status_page::{self, BELIEVED_POLLS, Client, Listener};
+use crate::intake::status_page::{self, BELIEVED_POLLS, Client, LastAsked, Listener, Watcher};
 use crate::store::WatchedPage;
 
 use super::parts::Parts;
@@ -44,13 +44,15 @@ pub(super) async fn keep(parts: Parts, shutdown: CancellationToken) -> anyhow::R
     Ok(())
 }
 
-/// Running loops. A page that a new configuration still names is read on undisturbed, so that
-/// reloads cannot make its readings more frequent.
+/// Running loops. A page that a new configuration still names is read on undisturbed, and one that
+/// was dropped and is named again waits for its interval, so that reloads cannot make readings more
+/// frequent.
 struct Reading {
     /// Made for the first page: without one, nothing of the network is touched.
     client: Option<Client>,
     listener: Listener,
     every: watch::Sender<Duration>,
+    last_asked: LastAsked,
     running: BTreeMap<String, CancellationToken>,
     loops: JoinSet<()>,
     shutdown: CancellationToken,
@@ -72,6 +74,7 @@ impl Reading {
             client: None,
             listener,
             every: watch::Sender::new(parts.config.load().status_pages.every),
+            last_asked: LastAsked::default(),
             running: BTreeMap::new(),
             loops: JoinSet::new(),
             shutdown,
@@ -90,6 +93,7 @@ impl Reading {
             }
             stays
         });
+        self.last_asked.forget_older(config.status_pages.every);
         for url in wanted {
             if self.running.contains_key(url) {
                 continue;
@@ -97,9 +101,13 @@ impl Reading {
             let Some(client) = self.client() else { return };
             let stop = self.shutdown.child_token();
             self.running.insert(url.clone(), stop.clone());
-            let every = self.every.subscribe();
-            let listener = Arc::clone(&self.listener);
-            self.loops.spawn(status_page::watch(url.clone(), client, every, listener, stop));
+            let watcher = Watcher {
+                client,
+                every: self.every.subscribe(),
+                listener: Arc::clone(&self.listener),
+                last_asked: self.last_asked.clone(),
+            };
+            self.loops.spawn(watcher.watch(url.clone(), stop));
         }
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::EXIT_USAGE;
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
+use crate::domain::time::{decimal_millis_of, millis_of};
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, client, explain, probe_traced};
@@ -87,7 +88,7 @@ fn spec(args: &Args) -> Result<ProbeSpec, String> {
 
 /// The contract's eleven fields.
 fn as_json(report: &ProbeReport) -> Value {
-    let millis = |duration: Option<Duration>| duration.map(|d| rounded(d.as_secs_f64() * 1e3));
+    let millis = |duration: Option<Duration>| duration.map(decimal_millis_of);
     json!({
         "class": report.class.as_str(),
         "matched_by": report.matched_by.as_str(),
@@ -98,14 +99,9 @@ fn as_json(report: &ProbeReport) -> Value {
         "total_ms": millis(report.total),
         "cost_usd": report.cost_usd,
         "request_id": report.request_id,
-        "retry_after_ms": report.retry_after.map(crate::domain::time::millis_of),
+        "retry_after_ms": report.retry_after.map(millis_of),
         "misconfigured": report.misconfigured,
     })
-}
-
-/// A tenth of a millisecond is below what a probe can tell.
-fn rounded(millis: f64) -> f64 {
-    (millis * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

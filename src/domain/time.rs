@@ -113,6 +113,11 @@ pub fn millis_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A duration in milliseconds with one decimal: less is below what a probe can tell.
+pub fn decimal_millis_of(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e4).round() / 10.0
+}
+
 /// Year, month and day of a day number since the epoch.
 ///
 /// The era arithmetic of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",

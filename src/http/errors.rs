@@ -43,9 +43,10 @@ impl ApiError {
         Self { status, code, message: message.into(), remedy: remedy.into(), retry_after_s }
     }
 
-    /// The same, with the time after which it makes sense to try again.
-    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+    /// The same, with the time after which it makes sense to try again; `None` if it never does.
+    pub(super) fn retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        let whole = |wait: Duration| wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after_s = wait.into().map(whole);
         self
     }
 

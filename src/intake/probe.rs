@@ -44,6 +44,7 @@ pub use credential::Credential;
 pub use explain::explain;
 /// The HTTP client of all probes, made by [`client()`].
 pub use reqwest::Client;
+pub(in crate::intake) use spec::is_loopback;
 pub use spec::{ProbeSpec, SpecError};
 pub use trace::Trace;
 

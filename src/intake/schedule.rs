@@ -15,14 +15,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::probe::{Client, ProbeReport, ProbeSpec, probe};
 use crate::domain::target::Target;
-use crate::domain::time::{Timestamp, millis_of};
+use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
 use crate::ground::config::Adaptive;
 
@@ -33,24 +31,23 @@ mod standing;
 mod pace;
 mod gates;
 mod flights;
+mod round;
 mod on_demand;
 mod budget;
 mod bill;
 
 pub use bell::Bell;
 pub use bill::{Bill, BillLine, DAYS_OF_MONTH, PriceBasis, Sum};
-pub use budget::{Budget, BudgetDay, Reservation};
+pub use budget::{Budget, BudgetDay, Reservation, Shortage};
 pub use cron_bell::{CronBell, CronError, Ring};
 pub use flights::Flights;
 pub use gates::{Gates, PROBES_IN_FLIGHT_MAX, PROBES_OF_PROVIDER_MAX, Pass};
 pub use on_demand::{ASKED_APART, Answered, Found, OnDemand, Unanswered};
 pub use plan::{Plan, Refusal, Timetable, plan, spec};
+pub use round::{Round, round};
 pub use standing::{Standing, Standings};
 
 use pace::{Pace, Woken};
-
-/// A probe that waits at a gate for longer than this says again that it is due, and not stuck.
-const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// Something that happened to a target's probe.
 #[derive(Clone, Debug)]
@@ -119,17 +116,6 @@ pub enum Occasion {
     Trouble,
     /// Somebody asks for it, whatever clients report.
     Asked,
-}
-
-/// How a round ended.
-#[derive(Clone, Debug)]
-pub enum Round {
-    /// With a probe, which found this.
-    Finished(Box<ProbeReport>),
-    /// The probe was left out on purpose.
-    Skipped(SkipReason),
-    /// Its target is no longer troubled, and the probe not due any more.
-    Withdrawn,
 }
 
 /// Receives what happens. Called from the loop, so it must be quick and must not block.
@@ -230,116 +216,6 @@ async fn rounds<F: Future<Output = ProbeReport>>(
             deps.skip(target, SkipReason::Missed);
         }
     }
-}
-
-/// One probe, unless there is a reason to leave it out: passes the gates, is admitted, probes,
-/// pays and tells. Whoever makes a probe makes it here; a test plays `probe_now`.
-pub async fn round<F: Future<Output = ProbeReport>>(
-    spec: &ProbeSpec,
-    occasion: Occasion,
-    deps: &Deps,
-    probe_now: impl FnOnce() -> F,
-) -> Round {
-    let target = &spec.target;
-    // What is to be left out anyway does not queue.
-    if is_reported(target, occasion, deps) {
-        return deps.skip(target, SkipReason::ClientsReport);
-    }
-    let standing = deps.standings.of(target);
-    let Some(_pass) = pass(target, occasion, &standing, deps).await else {
-        return Round::Withdrawn;
-    };
-    let Some(flight) = deps.flights.take_off(target) else {
-        // Who asks joins the other one; that is no probe left out.
-        let joins = occasion == Occasion::Asked;
-        let overlap = SkipReason::Overlap;
-        return if joins { Round::Skipped(overlap) } else { deps.skip(target, overlap) };
-    };
-    let reservation = match admit(spec, occasion, deps) {
-        Ok(reservation) => reservation,
-        Err(reason) => return deps.skip(target, reason),
-    };
-    standing.note_last(Instant::now());
-    if occasion == Occasion::Trouble {
-        pace::count_faster(&standing, deps.adaptive, Instant::now());
-    }
-    let report = probe_now().await;
-    let charged_usd = report.charge_usd(spec);
-    deps.budget.settle(reservation, charged_usd);
-    log(target, &report, &standing);
-    let report = Box::new(report);
-    let told = report.clone();
-    let target = target.clone();
-    deps.tell(ProbeEvent::Finished { target, report: told, occasion, charged_usd });
-    // Those who waited for it find it in the book.
-    flight.land(&report);
-    Round::Finished(report)
-}
-
-/// Waits at the gates until the probe may leave; `None` if it is not due any more. When the target
-/// becomes troubled, or well, the probe starts to wait anew at the gates that are now its own.
-async fn pass(
-    target: &Target,
-    occasion: Occasion,
-    standing: &Standing,
-    deps: &Deps,
-) -> Option<Pass> {
-    let mut troubled = standing.watch();
-    loop {
-        let is_troubled = troubled.borrow_and_update().is_some();
-        if occasion == Occasion::Trouble && !is_troubled {
-            return None;
-        }
-        let mut passing = std::pin::pin!(deps.gates.pass(&target.provider, is_troubled));
-        loop {
-            tokio::select! {
-                biased;
-                // Its sender is in the standing, which is held here.
-                Ok(()) = troubled.changed() => break,
-                pass = &mut passing => return Some(pass),
-                () = sleep(SAY_AGAIN), if occasion != Occasion::Asked => {
-                    let next_run = Some(deps.clock.now());
-                    deps.tell(ProbeEvent::Scheduled { target: target.clone(), next_run });
-                }
-            }
-        }
-    }
-}
-
-/// One line per probe for those who look closely, and one for a probe that needs its owner,
-/// repeated only when the complaint changes.
-fn log(target: &Target, report: &ProbeReport, standing: &Standing) {
-    tracing::debug!(
-        provider = target.provider.as_str(),
-        model = target.model.as_str(),
-        class = report.class.as_str(),
-        latency_ms = report.total.map(millis_of),
-        request_id = report.request_id.as_deref(),
-        "a probe ended"
-    );
-    let complaint = report.misconfigured.as_ref();
-    if standing.note_complaint(complaint) {
-        tracing::warn!(
-            provider = target.provider.as_str(),
-            model = target.model.as_str(),
-            complaint,
-            "the probe is misconfigured"
-        );
-    }
-}
-
-/// Whether clients make a probe needless; one that somebody asks for never is.
-fn is_reported(target: &Target, occasion: Occasion, deps: &Deps) -> bool {
-    occasion != Occasion::Asked && (deps.clients_report)(target)
-}
-
-/// Whether a due probe may run: the one place where that is decided.
-fn admit(spec: &ProbeSpec, occasion: Occasion, deps: &Deps) -> Result<Reservation, SkipReason> {
-    if is_reported(&spec.target, occasion, deps) {
-        return Err(SkipReason::ClientsReport);
-    }
-    let (now, provider, usd) = (deps.clock.now(), &spec.target.provider, spec.cost_bound_usd());
-    deps.budget.reserve(now, provider, usd).ok_or(SkipReason::Budget)
 }
 
 /// A target's place among the others, 0 to 1, by its name: it keeps their probes apart.

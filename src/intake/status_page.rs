@@ -8,8 +8,9 @@
 //! many providers share it, and no key is ever sent. A page that cannot be read is a page that
 //! says nothing: the last words of it are believed for [`BELIEVED_POLLS`] intervals, then not.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
@@ -38,28 +39,66 @@ const JITTER: f64 = 0.1;
 /// Takes what was read of the page at a URL; `None` when it could not be read.
 pub type Listener = Arc<dyn Fn(&str, Option<PageReading>) + Send + Sync>;
 
-/// Reads the page at `url` at once and then every `every` until `stop` is cancelled, and tells
-/// `listener`. A changed interval counts from the last reading on.
-pub async fn watch(
-    url: String,
-    client: Client,
-    mut every: Receiver<Duration>,
-    listener: Listener,
-    stop: CancellationToken,
-) {
-    let reading = async {
-        let mut page = Page::new(&url);
-        let mut log = Log { url: &url, failing: false, indicator: None };
-        sleep(FIRST_WITHIN.mul_f64(rand::random())).await;
-        loop {
-            let asked = Instant::now();
-            let result = page.read(&client).await;
-            log.note(&result);
-            listener(&url, result.ok());
-            rest(asked, &mut every).await;
-        }
-    };
-    stop.run_until_cancelled(reading).await;
+/// When each page was last asked: what must outlive the loop of a page that a reload drops and
+/// another names again. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LastAsked(Arc<Mutex<BTreeMap<String, Instant>>>);
+
+impl LastAsked {
+    /// Forgets the pages that were not asked within `every`, and may be asked at once.
+    pub fn forget_older(&self, every: Duration) {
+        self.lock().retain(|_, asked| asked.elapsed() <= every.mul_f64(1.0 + JITTER));
+    }
+
+    fn of(&self, url: &str) -> Option<Instant> {
+        self.lock().get(url).copied()
+    }
+
+    fn note(&self, url: &str, now: Instant) {
+        self.lock().insert(url.to_owned(), now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        // Every change is a single step: whole even if a holder panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the loops of all pages share.
+#[derive(Clone)]
+pub struct Watcher {
+    /// Asks.
+    pub client: Client,
+    /// The interval. A changed one counts from the last reading on.
+    pub every: Receiver<Duration>,
+    /// Is told what was read.
+    pub listener: Listener,
+    /// Knows when pages were asked.
+    pub last_asked: LastAsked,
+}
+
+impl Watcher {
+    /// Reads the page at `url` at once, or an interval after it was last asked, and then every
+    /// interval until `stop` is cancelled.
+    pub async fn watch(mut self, url: String, stop: CancellationToken) {
+        let reading = async {
+            let mut page = Page::new(&url);
+            let mut log = Log { url: &url, failing: false, indicator: None };
+            sleep(FIRST_WITHIN.mul_f64(rand::random())).await;
+            if let Some(asked) = self.last_asked.of(&url) {
+                rest(asked, &mut self.every).await;
+            }
+            loop {
+                let asked = Instant::now();
+                self.last_asked.note(&url, asked);
+                let result = page.read(&self.client).await;
+                log.note(&result);
+                (self.listener)(&url, result.ok());
+                rest(asked, &mut self.every).await;
+            }
+        };
+        stop.run_until_cancelled(reading).await;
+    }
 }
 
 /// Waits until an interval has passed since `asked`.

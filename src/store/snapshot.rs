@@ -176,7 +176,8 @@ pub struct ProbeView {
     pub phases: Phases,
     /// When the next is due; advances on deliberate skips.
     pub next_run: Option<Timestamp>,
-    /// Money spent since the start of the process, in US dollars.
+    /// Charged to the budget since the start of the process in US dollars, estimated where the
+    /// bill is not known.
     pub cost_usd: f64,
     /// Why the last answer means a misconfigured probe, redacted; `None` when it does not.
     pub misconfigured: Option<String>,

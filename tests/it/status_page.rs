@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use brownout::domain::status_page::{Indicator, PageReading, Progress};
 use brownout::domain::time::Timestamp;
-use brownout::intake::status_page::{Page, client, watch};
+use brownout::intake::status_page::{LastAsked, Page, Watcher, client};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -184,9 +184,10 @@ async fn a_page_is_read_once_an_interval_and_not_sooner() {
             told.lock().unwrap().push((Instant::now(), said));
         })
     };
-    let (url, http, token) = (fake.url.clone(), client().unwrap(), stop.clone());
+    let (client, last_asked) = (client().unwrap(), LastAsked::default());
+    let watcher = Watcher { client, every: intervals, listener, last_asked };
     let mut looping = JoinSet::new();
-    looping.spawn(watch(url, http, intervals, listener, token));
+    looping.spawn(watcher.watch(fake.url.clone(), stop.clone()));
     tokio::time::sleep(60 * MINUTE).await;
     let seen = told.lock().unwrap().clone();
     // An interval is up to a tenth longer than configured, and never shorter.
@@ -211,4 +212,29 @@ async fn a_page_is_read_once_an_interval_and_not_sooner() {
     assert!(told.lock().unwrap().last().unwrap().0.elapsed() <= MINUTE * 11 / 10);
     stop.cancel();
     looping.join_next().await.unwrap().expect("it ends when it is told to");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_named_again_is_not_asked_sooner() {
+    let fake = FakePage::start(GREEN, NO_INCIDENTS).await;
+    let (_every, intervals) = tokio::sync::watch::channel(MINUTE);
+    let told: Told = Arc::default();
+    let listener = {
+        let told = Arc::clone(&told);
+        Arc::new(move |_: &str, _| told.lock().unwrap().push((Instant::now(), None)))
+    };
+    let (client, last_asked) = (client().unwrap(), LastAsked::default());
+    let watcher = Watcher { client, every: intervals, listener, last_asked };
+    // A loop that is stopped and begun anew every 20 seconds, as by reloads.
+    for _ in 0..30 {
+        let stop = CancellationToken::new();
+        let watching = watcher.clone().watch(fake.url.clone(), stop);
+        tokio::time::timeout(MINUTE / 3, watching).await.unwrap_err();
+        watcher.last_asked.forget_older(MINUTE);
+    }
+    let told = told.lock().unwrap();
+    assert!((5..=10).contains(&told.len()), "{}", told.len());
+    // What is told is when the answer came, a moment later.
+    let least = MINUTE - Duration::from_secs(1);
+    assert!(told.windows(2).all(|pair| pair[1].0 - pair[0].0 >= least), "{told:?}");
 }

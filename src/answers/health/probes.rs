@@ -1,13 +1,17 @@
 //! What the health documents say about probes: their money, and each target's own.
 //!
 //! Time stamps and sums of money are left out of the fingerprint: they move with every probe, and
-//! are no news to anyone who routes by the document. That a budget is exhausted is.
+//! are no news to anyone who routes by the document. So do the reasons for which probes are left
+//! out, where clients report about enough. That a budget is exhausted is news.
 
 use serde::Serialize;
 
 use crate::store::snapshot::{BudgetView, ProbeView, ProviderBudgetView};
 
 use super::document::{Number, Precision, stamp};
+
+/// The reason of a probe left out that is news.
+const BUDGET: &str = "budget";
 
 /// Probes as a whole.
 #[derive(Serialize)]
@@ -70,9 +74,17 @@ impl<'a> ProbeDocument<'a> {
             last_run_at: view.last_run.and_then(|at| stamp(at, precision)),
             next_run_at: view.next_run.and_then(|at| stamp(at, precision)),
             misconfigured: view.misconfigured.as_deref(),
-            skipped: view.left_out,
+            skipped: view.left_out.filter(|reason| is_told(reason, precision)),
             cost_usd: money(view.cost_usd, precision),
         }
+    }
+}
+
+/// Whether it matters that a probe was left out.
+fn is_told(reason: &str, precision: Precision) -> bool {
+    match precision {
+        Precision::Full => true,
+        Precision::Fingerprint => reason == BUDGET,
     }
 }
 
@@ -98,6 +110,12 @@ mod tests {
         let at = Some(Timestamp::from_secs(9));
         let ran = ProbeView { last_run: at, next_run: at, cost_usd: 1.0, ..before.clone() };
         assert_eq!(text(&ran), text(&before));
+        for left_out in ["clients_report", "overlap", "missed"].map(Some) {
+            let skipped = ProbeView { left_out, ..before.clone() };
+            assert_eq!(text(&skipped), text(&before), "{left_out:?}");
+            let shown = ProbeDocument::new(&skipped, Precision::Full).skipped;
+            assert_eq!(shown, left_out);
+        }
         for news in [
             ProbeView { success: Some(false), ..before.clone() },
             ProbeView { misconfigured: Some("auth: no".to_owned()), ..before.clone() },

@@ -168,7 +168,7 @@ pub const PROBE_COST: Metric = metric(
     "brownout_probe_cost_usd_total",
     Kind::Counter,
     TARGET,
-    "Money spent on probes in US dollars.",
+    "Charged to the budget for probes in US dollars, estimated where the bill is not known.",
 );
 
 /// Probes left out.

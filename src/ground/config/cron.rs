@@ -3,6 +3,8 @@
 //! Five fields, or six with seconds first, in UTC. One that can never fire is refused: whoever
 //! wrote it believes that something is probed.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::errors::CronError;
@@ -11,9 +13,10 @@ use croner::parser::{CronParser, Seconds};
 use crate::domain::time::{DAY_MS, SECOND_MS, Timestamp};
 
 /// A cron expression that fires again and again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CronExpression {
     with_seconds: String,
+    cron: Arc<Cron>,
 }
 
 /// Why a text is no cron expression; a sentence when put behind the text.
@@ -50,7 +53,7 @@ impl CronExpression {
         })?;
         // Without a year in it, an expression fires for ever or never: any start will do.
         match cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true) {
-            Ok(_) => Ok(Self { with_seconds }),
+            Ok(_) => Ok(Self { with_seconds, cron: Arc::new(cron) }),
             Err(_) => Err(CronProblem::NeverFires),
         }
     }
@@ -63,7 +66,7 @@ impl CronExpression {
     /// The first moment after `now` at which it fires; `None` where the calendar ends.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         let now = DateTime::<Utc>::from_timestamp_millis(i64::try_from(now.millis()).ok()?)?;
-        let next = read(&self.with_seconds).ok()?.find_next_occurrence(&now, false).ok()?;
+        let next = self.cron.find_next_occurrence(&now, false).ok()?;
         u64::try_from(next.timestamp()).ok().map(Timestamp::from_secs)
     }
 
@@ -71,10 +74,9 @@ impl CronExpression {
     pub fn fires_per_day(&self, from: Timestamp) -> f64 {
         const DAY_S: i64 = (DAY_MS / SECOND_MS) as i64;
         const DAYS: i64 = 7 * 52;
-        let Ok(cron) = read(&self.with_seconds) else { return 0.0 };
         let next = |from_s: i64| {
             let from = DateTime::<Utc>::from_timestamp(from_s, 0)?;
-            Some(cron.find_next_occurrence(&from, true).ok()?.timestamp())
+            Some(self.cron.find_next_occurrence(&from, true).ok()?.timestamp())
         };
         let start_s = i64::try_from(from.millis() / DAY_MS).unwrap_or(0) * DAY_S;
         let (mut days, mut fires) = (0_u32, 0_u32);
@@ -92,6 +94,15 @@ impl CronExpression {
         f64::from(fires) * f64::from(days) / DAYS as f64
     }
 }
+
+/// Two are the same if they are written the same.
+impl PartialEq for CronExpression {
+    fn eq(&self, other: &Self) -> bool {
+        self.with_seconds == other.with_seconds
+    }
+}
+
+impl Eq for CronExpression {}
 
 /// Reads an expression with the same settings as the scheduler that will run it, which wants the
 /// seconds.

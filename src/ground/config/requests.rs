@@ -18,7 +18,7 @@ const HEADER_BYTES_MAX: usize = 1024;
 const MODEL_BODIES_MAX: usize = 500;
 
 /// Fields of a probe's request that an override would make a different question.
-const BODY_RESERVED: [&str; 5] = ["model", "stream", "messages", "input", "contents"];
+pub const BODY_RESERVED: [&str; 5] = ["model", "stream", "messages", "input", "contents"];
 
 /// Headers that a probe sets itself, and those of the connection. So are all of AWS's own, of
 /// which a signature is made.

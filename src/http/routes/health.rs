@@ -26,16 +26,15 @@ pub(super) async fn health_one(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let Path(name) = match path {
-        Ok(path) => path,
-        Err(error) => return bad_path(&error).into_response(),
+    let name = match name(path) {
+        Ok(name) => name,
+        Err(error) => return error.into_response(),
     };
-    let name = name.trim_matches('/');
     let published = context.published.load();
-    if let Some(document) = find(&published, &context, name) {
+    if let Some(document) = find(&published, &context, &name) {
         return conditional(document, &headers);
     }
-    unknown_target(&published, name).into_response()
+    unknown_target(&published, &name).into_response()
 }
 
 /// The document of a provider or a target by any of its names.
@@ -59,9 +58,13 @@ fn find<'a>(published: &'a Published, context: &Context, name: &str) -> Option<&
     }
 }
 
-pub(super) fn bad_path(error: &PathRejection) -> ApiError {
-    let remedy = "write provider and model in UTF-8, percent-encoded where needed";
-    ApiError::bad_request("bad_path", error.body_text(), remedy)
+/// The name of a provider or a target that a path ends with.
+pub(super) fn name(path: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(name) = path.map_err(|error| {
+        let remedy = "write provider and model in UTF-8, percent-encoded where needed";
+        ApiError::bad_request("bad_path", error.body_text(), remedy)
+    })?;
+    Ok(name.trim_matches('/').to_owned())
 }
 
 pub(super) fn unknown_target(published: &Published, name: &str) -> ApiError {

@@ -18,7 +18,7 @@ use crate::domain::target::{NAME_BYTES_MAX, Target};
 use crate::ground::clock::Stopwatch;
 use crate::http::Context;
 use crate::http::errors::ApiError;
-use crate::intake::schedule::{Found, Unanswered};
+use crate::intake::schedule::{Found, Shortage, Unanswered};
 
 /// The header by which Prometheus tells when it gives a scrape up, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -144,8 +144,12 @@ fn unanswered(target: &Target, why: Unanswered) -> ApiError {
             error(StatusCode::TOO_MANY_REQUESTS, "probe_too_soon", remedy).retry_after(wait)
         }
         Unanswered::Busy => error(unavailable, "probe_busy", "ask again in a second"),
-        Unanswered::Budget(wait) => {
-            let remedy = "raise probes.budget, or wait for the next day (UTC)";
+        Unanswered::Budget(shortage, wait) => {
+            let remedy = match shortage {
+                Shortage::SetAside => "ask again when the probes in flight have ended",
+                Shortage::Spent => "raise probes.budget, or wait for the next day (UTC)",
+                Shortage::NeverFits => "raise probes.budget, see brownout plan for what it takes",
+            };
             error(unavailable, "probe_budget", remedy).retry_after(wait)
         }
         Unanswered::Refused(_) => {
@@ -222,6 +226,24 @@ mod tests {
             (&[browser, ("sec-fetch-site", "none"), ("sec-purpose", "prefetch")], false),
         ] {
             assert_eq!(refuse_foreign_pages(&headers(given)).is_ok(), may, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_in_vain_hears_when_to_ask_again() {
+        let second = Duration::from_secs(1);
+        let target = Target::parse("a/m").unwrap();
+        for (why, status, after) in [
+            (Unanswered::TooSoon(second * 7 / 2), 429, Some("4")),
+            (Unanswered::Busy, 503, Some("1")),
+            (Unanswered::Budget(Shortage::SetAside, Some(second * 5)), 503, Some("5")),
+            (Unanswered::Budget(Shortage::Spent, Some(second * 9_000)), 503, Some("9000")),
+            (Unanswered::Budget(Shortage::NeverFits, None), 503, None),
+        ] {
+            let response = unanswered(&target, why.clone()).into_response();
+            let found = response.headers().get(header::RETRY_AFTER);
+            let found = found.map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), found), (status, after), "{why:?}");
         }
     }
 

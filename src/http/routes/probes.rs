@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::health::{bad_path, unknown_target};
+use super::health::{name, unknown_target};
 use crate::answers::probes;
 use crate::domain::target::Target;
 use crate::http::Context;
@@ -20,19 +20,18 @@ pub(super) async fn of_target(
     State(context): State<Context>,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Path(name) = match path {
-        Ok(path) => path,
-        Err(error) => return bad_path(&error).into_response(),
+    let name = match name(path) {
+        Ok(name) => name,
+        Err(error) => return error.into_response(),
     };
-    let name = name.trim_matches('/');
     let published = context.published.load();
     let known = |target: &Target| published.snapshot.target(target).is_some();
-    match meant(&context, name).into_iter().flatten().find(known) {
+    match meant(&context, &name).into_iter().flatten().find(known) {
         Some(target) => {
             let runs = context.probe_log.of(&target);
             json(StatusCode::OK, probes::of_target(&target, &runs))
         }
-        None => unknown_target(&published, name).into_response(),
+        None => unknown_target(&published, &name).into_response(),
     }
 }
 

@@ -152,7 +152,7 @@ fn check_url(base_url: &str) -> Result<Url, SpecError> {
 }
 
 /// Whether a URL names this machine, by a name or an address that cannot mean another.
-fn is_loopback(url: &Url) -> bool {
+pub(in crate::intake) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())

@@ -1,5 +1,7 @@
 //! Reports of exchanges that were seen, in tables; the exchanges themselves are in `tests/it`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::credential::key_header;
@@ -9,7 +11,7 @@ use super::*;
 use crate::domain::model_name;
 use crate::domain::target::Provider;
 use crate::ground::catalog::{Auth, Dialect, Price};
-use crate::ground::config::{ProbesConfig, ProviderConfig};
+use crate::ground::config::{BODY_RESERVED, ProbesConfig, ProviderConfig};
 use crate::ground::secret::SecretSource;
 
 /// Where chat completions live, given the base URL of [`spec`].
@@ -32,6 +34,13 @@ fn spec(provider: &str, dialect: Dialect, wire_model: &str) -> ProbeSpec {
 
 fn body(spec: &ProbeSpec) -> Value {
     serde_json::from_slice(&spec.body).unwrap()
+}
+
+#[test]
+fn the_configuration_reserves_the_fields_that_are_measured() {
+    let fixed: BTreeSet<&str> =
+        Dialect::ALL.into_iter().flat_map(|dialect| wire::wire(dialect).fixed()).copied().collect();
+    assert_eq!(fixed, BTreeSet::from(BODY_RESERVED));
 }
 
 fn judged(exchange: &Exchange) -> ProbeReport {

@@ -7,7 +7,7 @@
 //! memory; what was spent can be taken out and put back as a [`BudgetDay`].
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::domain::target::Provider;
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -27,16 +27,27 @@ struct Book {
     day: u64,
     whole: Account,
     providers: BTreeMap<Provider, Account>,
+    /// What is set aside, and may come back.
+    set_aside: Vec<SetAside>,
+}
+
+/// The book's half of a [`Reservation`].
+#[derive(Debug)]
+struct SetAside {
+    provider: Provider,
+    usd: f64,
+    /// Gone with the reservation: what it leaves charged does not come back.
+    held: Weak<()>,
 }
 
 /// The money of one scope: all providers together, or one of them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Account {
     spent_usd: f64,
     /// The most that was asked for and did not fit, 0 if everything did.
     refused_usd: f64,
-    /// Whether the log has said so.
-    is_told: bool,
+    /// What the log has said of it.
+    told: Vec<Shortage>,
 }
 
 /// Money set aside for one probe.
@@ -46,6 +57,21 @@ pub struct Reservation {
     day: u64,
     provider: Provider,
     usd: f64,
+    _held: Arc<()>,
+}
+
+/// Why a probe does not fit into the day's money, the least bad first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Shortage {
+    /// It would if those in flight cost nothing, and most cost less than was set aside.
+    #[error("the rest of the day's budget for probes is set aside for those in flight")]
+    SetAside,
+    /// There is new money on the next day.
+    #[error("the day's budget for probes does not allow it")]
+    Spent,
+    /// It may cost more than any day has.
+    #[error("one probe may cost more than the budget for probes has for a whole day")]
+    NeverFits,
 }
 
 /// What was spent on one UTC day: all that has to outlive the process.
@@ -62,8 +88,8 @@ pub struct BudgetDay {
 impl Budget {
     /// A budget with these limits for each UTC day.
     pub fn new(limits: BudgetConfig) -> Self {
-        let (whole, providers) = Default::default();
-        Self { book: Mutex::new(Book { limits, day: 0, whole, providers }) }
+        let (whole, providers, set_aside) = Default::default();
+        Self { book: Mutex::new(Book { limits, day: 0, whole, providers, set_aside }) }
     }
 
     /// Changes how much a day has, from now on and for the day that runs.
@@ -76,13 +102,22 @@ impl Budget {
         // Whoever changed them wants to hear of the new ones.
         let Book { whole, providers, .. } = &mut *book;
         for account in providers.values_mut().chain([whole]) {
-            (account.is_told, account.refused_usd) = (false, 0.0);
+            account.told.clear();
+            account.refused_usd = 0.0;
         }
     }
 
     /// Sets aside `usd` of the day of `now` for a probe of `provider`, if the whole and the
     /// provider have that much left. The first refusal of a day is told to the log.
-    pub fn reserve(&self, now: Timestamp, provider: &Provider, usd: f64) -> Option<Reservation> {
+    ///
+    /// # Errors
+    /// [`Shortage`], the worse of the two.
+    pub fn reserve(
+        &self,
+        now: Timestamp,
+        provider: &Provider,
+        usd: f64,
+    ) -> Result<Reservation, Shortage> {
         let (reservation, news) = self.book().reserve(now, provider, usd);
         for news in news.into_iter().flatten() {
             news.log();
@@ -109,7 +144,7 @@ impl Budget {
         book.turn_to(now);
         let limited = book.limits.per_provider.iter();
         let providers = limited.map(|(provider, limit)| {
-            let account = book.providers.get(provider).copied().unwrap_or_default();
+            let account = book.providers.get(provider).cloned().unwrap_or_default();
             ProviderBudgetView {
                 provider: provider.clone(),
                 usd_per_day: *limit,
@@ -164,6 +199,7 @@ impl Budget {
 /// A limit was reached, which the log does not know yet.
 #[derive(Debug)]
 struct News {
+    shortage: Shortage,
     /// `None` is the whole.
     provider: Option<Provider>,
     usd_per_day: f64,
@@ -173,19 +209,36 @@ struct News {
 
 impl News {
     fn log(self) {
-        let Self { provider, usd_per_day, spent_usd, resets_at } = self;
+        let Self { shortage, provider, usd_per_day, spent_usd, resets_at } = self;
         let limit = match provider {
             None => "probes.budget.usd_per_day".to_owned(),
             Some(provider) => format!("probes.budget.per_provider.{provider}"),
         };
-        tracing::warn!(
-            limit,
-            usd_per_day,
-            spent_usd = (spent_usd * 1e6).round() / 1e6,
-            %resets_at,
-            "the day's budget for probes is reached, probes that do not fit are left out until it \
-             resets; probe less often or cheaper models, or raise the limit (see brownout plan)"
-        );
+        let spent_usd = (spent_usd * 1e6).round() / 1e6;
+        match shortage {
+            Shortage::SetAside => tracing::info!(
+                limit,
+                usd_per_day,
+                spent_usd,
+                "the rest of the day's budget for probes is set aside for those in flight, probes \
+                 that do not fit are left out until these end"
+            ),
+            Shortage::Spent => tracing::warn!(
+                limit,
+                usd_per_day,
+                spent_usd,
+                %resets_at,
+                "the day's budget for probes is reached, probes that do not fit are left out until \
+                 it resets; probe less often or cheaper models, or raise the limit (see brownout \
+                 plan)"
+            ),
+            Shortage::NeverFits => tracing::warn!(
+                limit,
+                usd_per_day,
+                "one probe may cost more than the budget for probes has for a day and is always \
+                 left out; raise the limit or probe a cheaper model (see brownout plan)"
+            ),
+        }
     }
 }
 
@@ -195,30 +248,49 @@ impl Book {
         now: Timestamp,
         provider: &Provider,
         usd: f64,
-    ) -> (Option<Reservation>, [Option<News>; 2]) {
+    ) -> (Result<Reservation, Shortage>, [Option<News>; 2]) {
         self.turn_to(now);
+        self.set_aside.retain(|set_aside| set_aside.held.strong_count() > 0);
+        let in_flight = |only: Option<&Provider>| -> f64 {
+            let all = self.set_aside.iter();
+            let counted = all.filter(|it| only.is_none_or(|only| *only == it.provider));
+            counted.map(|set_aside| set_aside.usd).sum()
+        };
+        let (of_all, of_provider) = (in_flight(None), in_flight(Some(provider)));
         let resets_at = self.resets_at();
         let limit = self.limits.per_provider.get(provider).copied();
         let account = self.providers.entry(provider.clone()).or_default();
         let accounts = [
-            (&mut self.whole, self.limits.usd_per_day, None),
-            (account, limit, Some(provider.clone())),
+            (&mut self.whole, self.limits.usd_per_day, of_all, None),
+            (account, limit, of_provider, Some(provider.clone())),
         ];
-        if accounts.iter().all(|(account, limit, _)| account.fits(usd, *limit)) {
-            for (account, ..) in accounts {
-                account.spent_usd += usd;
-            }
-            let (day, provider) = (self.day, provider.clone());
-            return (Some(Reservation { day, provider, usd }), [None, None]);
-        }
-        let news = accounts.map(|(account, limit, provider)| {
-            let usd_per_day = limit.filter(|_| !account.fits(usd, limit))?;
+        let mut worst = None;
+        let news = accounts.map(|(account, limit, in_flight, provider)| {
+            let usd_per_day = limit?;
+            let shortage = account.shortage(usd, usd_per_day, in_flight)?;
+            worst = worst.max(Some(shortage));
             account.refused_usd = account.refused_usd.max(usd);
-            let is_news = !std::mem::replace(&mut account.is_told, true);
+            if account.told.contains(&shortage) {
+                return None;
+            }
+            account.told.push(shortage);
             let spent_usd = account.spent_usd;
-            is_news.then_some(News { provider, usd_per_day, spent_usd, resets_at })
+            Some(News { shortage, provider, usd_per_day, spent_usd, resets_at })
         });
-        (None, news)
+        let answer = worst.map_or_else(|| Ok(self.set_aside(provider, usd)), Err);
+        (answer, news)
+    }
+
+    /// Takes out what is known to be there.
+    fn set_aside(&mut self, provider: &Provider, usd: f64) -> Reservation {
+        let (held, provider) = (Arc::new(()), provider.clone());
+        let account = self.providers.entry(provider.clone()).or_default();
+        for account in [&mut self.whole, account] {
+            account.spent_usd += usd;
+        }
+        let set_aside = SetAside { provider: provider.clone(), usd, held: Arc::downgrade(&held) };
+        self.set_aside.push(set_aside);
+        Reservation { day: self.day, provider, usd, _held: held }
     }
 
     /// Opens a new page on a new day. A clock that steps back opens none, or it would hand out
@@ -229,6 +301,8 @@ impl Book {
             self.day = day;
             self.whole = Account::default();
             self.providers.clear();
+            // What is in flight was taken out of the day before.
+            self.set_aside.clear();
         }
     }
 
@@ -240,6 +314,19 @@ impl Book {
 impl Account {
     fn fits(&self, usd: f64, limit: Option<f64>) -> bool {
         limit.is_none_or(|limit| self.spent_usd + usd <= limit)
+    }
+
+    /// Why `usd` do not fit, if they do not; `in_flight` of what counts as spent may come back.
+    fn shortage(&self, usd: f64, limit: f64, in_flight: f64) -> Option<Shortage> {
+        if self.fits(usd, Some(limit)) {
+            None
+        } else if usd > limit {
+            Some(Shortage::NeverFits)
+        } else if self.spent_usd - in_flight + usd <= limit {
+            Some(Shortage::SetAside)
+        } else {
+            Some(Shortage::Spent)
+        }
     }
 
     /// Whether a probe was left out today that would not fit now either: money that was set aside

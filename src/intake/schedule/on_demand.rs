@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Deps, Occasion, Round, SkipReason, round, spec};
+use super::{Deps, Occasion, Round, Shortage, round, spec};
 use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::ground::config::Config;
@@ -99,9 +99,9 @@ pub enum Unanswered {
     /// Too many are being asked for.
     #[error("too many probes are being asked for at once")]
     Busy,
-    /// The day's money is spent; there is new one after so long.
-    #[error("the day's budget for probes does not allow it")]
-    Budget(Duration),
+    /// The budget does not allow it; it may after so long, if ever.
+    #[error("{0}")]
+    Budget(Shortage, Option<Duration>),
     /// No probe can be made of the configuration.
     #[error("{0}")]
     Refused(String),
@@ -258,14 +258,13 @@ impl Counter {
             Round::Finished(report) => {
                 Ok(Arc::new(Answered { spec, trace, report: *report, on_demand: true }))
             }
-            Round::Skipped(SkipReason::Budget) => {
-                Err(Unanswered::Budget(rest_of_day(self.deps.clock.now())))
+            Round::Unaffordable(shortage) => {
+                Err(Unanswered::Budget(shortage, wait_for_money(shortage, deps.clock.now())))
             }
             // One of the schedule took off while this one waited at a gate.
-            Round::Skipped(SkipReason::Overlap) => self.joined(&spec).await.ok_or(Unanswered::Busy),
-            Round::Skipped(SkipReason::ClientsReport | SkipReason::Missed) | Round::Withdrawn => {
-                Err(Unanswered::GivenUp)
-            }
+            Round::Joined => self.joined(&spec).await.ok_or(Unanswered::Busy),
+            // Not what becomes of a question.
+            Round::Skipped(_) | Round::Withdrawn => Err(Unanswered::GivenUp),
         }
     }
 
@@ -297,9 +296,14 @@ impl Counter {
     }
 }
 
-/// How long the budget of the day of `now` lasts.
-fn rest_of_day(now: Timestamp) -> Duration {
-    Duration::from_millis(DAY_MS - now.millis() % DAY_MS)
+/// After how long it makes sense to ask again, if at all.
+fn wait_for_money(shortage: Shortage, now: Timestamp) -> Option<Duration> {
+    match shortage {
+        // Most probes take seconds, and the target is left alone for as long anyway.
+        Shortage::SetAside => Some(ASKED_APART),
+        Shortage::Spent => Some(Duration::from_millis(DAY_MS - now.millis() % DAY_MS)),
+        Shortage::NeverFits => None,
+    }
 }
 
 #[cfg(test)]

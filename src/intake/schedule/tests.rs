@@ -1,6 +1,7 @@
 //! The loop on paused time: the probe is played, everything else is real.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -156,6 +157,33 @@ async fn a_slow_probe_delays_what_follows_and_nothing_is_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_in_flight_is_not_overdue() {
+    let (deps, journal) = deps(None);
+    let start = deps.clock.now();
+    let slow = spec("m", None);
+    let probe_now = || async {
+        sleep(600 * SECOND).await;
+        report(1)
+    };
+    let probing = round(&slow, Occasion::Timetable, &deps, probe_now);
+    let ticking = async {
+        for _ in 0..600 {
+            sleep(SECOND).await;
+            deps.clock.advance(SECOND);
+        }
+    };
+    tokio::join!(probing, ticking);
+    let journal = journal.lock().unwrap();
+    let told = journal.iter().filter_map(|event| match event {
+        ProbeEvent::Scheduled { next_run, .. } => next_run.map(|at| at.since(start).as_secs()),
+        ProbeEvent::Finished { .. } | ProbeEvent::Skipped { .. } => None,
+    });
+    let told: Vec<u64> = told.collect();
+    assert!(told.len() >= 19, "{told:?}");
+    assert!(told.windows(2).all(|pair| (29..=31).contains(&(pair[1] - pair[0]))), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ring_during_a_probe_is_refused_and_counted() {
     let (deps, journal) = deps(None);
     let cron = hand_bell();
@@ -233,7 +261,7 @@ async fn what_somebody_asks_for_is_probed_whatever_clients_report() {
     deps.clients_report = Arc::new(|_| true);
     let spec = spec("m", None);
     let ask = || round(&spec, Occasion::Asked, &deps, || async { report(1) });
-    assert!(matches!(ask().await, Round::Skipped(SkipReason::Budget)));
+    assert!(matches!(ask().await, Round::Unaffordable(Shortage::NeverFits)));
     deps.budget.set_limits(BudgetConfig::of(None));
     assert!(matches!(ask().await, Round::Finished(_)));
     let timetable = round(&spec, Occasion::Timetable, &deps, || async { report(1) });

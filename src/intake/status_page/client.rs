@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 
-use super::super::probe::{ClientError, tls};
+use super::super::probe::{ClientError, is_loopback, tls};
 
 /// The HTTP client of all status pages, made by [`client()`].
 pub use reqwest::Client;
@@ -91,12 +91,6 @@ fn may_follow(attempt: &Attempt<'_>) -> bool {
     let (next, before) = (attempt.url(), attempt.previous());
     let few = before.len() <= REDIRECTS_MAX;
     few && if is_loopback(next) { before.iter().all(is_loopback) } else { next.scheme() == "https" }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// Asks once for a document; `known` is the tag of the one that is known.

@@ -106,6 +106,12 @@ async fn a_probe_asked_for_answers_counts_and_is_kept() {
     // As soon as the counter is open.
     let look = async || get(&daemon, HAIKU, &[]).await;
     let answer = eventually("it is probed", look, |answer| answer.status == 200).await;
+    // At once: the time for which it is left alone is real here.
+    let again = get(&daemon, HAIKU, &[]).await;
+    assert_eq!(again.status, 429, "{}", again.body);
+    assert_eq!(again.json()["error"]["code"], "probe_too_soon");
+    assert!((1..=5).contains(&again.header("retry-after").parse::<u32>().unwrap()));
+    assert_eq!(provider.requests(), 1);
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(answer.header("cache-control"), "no-store");
     for line in [
@@ -147,11 +153,6 @@ async fn a_probe_asked_for_answers_counts_and_is_kept() {
     assert_eq!(none["probes"], serde_json::json!([]));
     assert_eq!(daemon.get("/v1/probes/anthropic/no-such-model").await.0, 404);
 
-    let again = get(&daemon, HAIKU, &[]).await;
-    assert_eq!(again.status, 429, "{}", again.body);
-    assert_eq!(again.json()["error"]["code"], "probe_too_soon");
-    assert!((1..=5).contains(&again.header("retry-after").parse::<u32>().unwrap()));
-    assert_eq!(provider.requests(), 1);
     let other = get(&daemon, "/probe?target=anthropic/claude-opus-4-7", &[]).await;
     assert_eq!(other.status, 200, "{}", other.body);
 }
@@ -232,7 +233,9 @@ async fn whoever_asks_while_a_probe_is_in_flight_gets_that_one() {
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert!(answer.body.contains("probe_unfinished 1\n"), "{}", answer.body);
     }
-    assert_eq!(provider.requests(), 1);
+    // The one who asks may be answered before the request has gone out.
+    let look = async || provider.requests();
+    assert_eq!(eventually("it is asked for", look, |requests| *requests > 0).await, 1);
 }
 
 #[tokio::test]
@@ -260,7 +263,7 @@ async fn without_money_nothing_is_asked_for() {
     let refused = |answer: &Answer| code(answer) == "probe_budget";
     let answer = eventually("the budget refuses it", look, refused).await;
     assert_eq!(answer.status, 503);
-    assert!(answer.header("retry-after").parse::<u32>().unwrap() <= 86_400);
+    assert!(answer.headers.get("retry-after").is_none(), "it fits tomorrow no more than today");
     assert_eq!(provider.requests(), 0);
 }
 

@@ -67,6 +67,19 @@ async fn a_target_is_left_alone_for_a_while_and_the_others_are_not() {
     tokio::join!(running, asking);
 }
 
+#[test]
+fn who_lacks_money_hears_when_to_ask_again() {
+    let now = Timestamp::parse("2026-04-24T03:06:40Z").unwrap();
+    for (shortage, seconds) in [
+        (Shortage::SetAside, Some(5)),
+        (Shortage::Spent, Some(75_200)),
+        (Shortage::NeverFits, None),
+    ] {
+        let expected = seconds.map(Duration::from_secs);
+        assert_eq!(wait_for_money(shortage, now), expected, "{shortage:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn why_there_is_no_answer_is_told() {
     let closed = OnDemand::default();
@@ -78,8 +91,7 @@ async fn why_there_is_no_answer_is_told() {
             ("nobody/a", Unanswered::Unknown),
             ("local/c", Unanswered::Unknown),
             ("keyless/a", Unanswered::NoKey),
-            // 2026-04-24T03:06:40Z
-            ("local/a", Unanswered::Budget(Duration::from_secs(75_200))),
+            ("local/a", Unanswered::Budget(Shortage::NeverFits, None)),
         ] {
             assert_eq!(class(&on_demand, name).await, Err(expected), "{name}");
         }
