@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Deps, Occasion, Round, SkipReason, round, spec};
 use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, Timestamp};
+use crate::ground::causes::with_causes;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, Trace, explain, probe_traced};
 
@@ -284,10 +285,9 @@ impl Counter {
         }
         let (config, wanted) = (Arc::clone(&self.config), target.clone());
         let made = tokio::task::spawn_blocking(move || spec(&config, &wanted)).await;
-        let spec = made.map_err(|_| Unanswered::GivenUp)?.map_err(|refusal| {
-            let cause = std::error::Error::source(&refusal).map(|cause| format!(": {cause}"));
-            Unanswered::Refused(format!("{refusal}{}", cause.unwrap_or_default()))
-        })?;
+        let spec = made
+            .map_err(|_| Unanswered::GivenUp)?
+            .map_err(|refusal| Unanswered::Refused(with_causes(&refusal)))?;
         self.specs().insert(target.clone(), spec.clone());
         Ok(spec)
     }

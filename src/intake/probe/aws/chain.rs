@@ -25,6 +25,7 @@ use aws_types::os_shim_internal::Env;
 
 use super::super::redact;
 use super::process;
+use crate::ground::causes::with_causes;
 use crate::ground::secret::SecretError;
 
 /// How long looking may take, as for a secret's command.
@@ -89,13 +90,7 @@ fn explained(error: Lookup) -> CredentialsError {
     if matches!(error, Lookup::CredentialsNotLoaded(_)) {
         return CredentialsError::None;
     }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    CredentialsError::Lookup(redact::redact(&text, None, ""))
+    CredentialsError::Lookup(redact::redact(&with_causes(&error), None, ""))
 }
 
 /// The HTTP client of all probes, as the chain wants it.
