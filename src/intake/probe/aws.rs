@@ -67,7 +67,7 @@ pub(super) fn signer(provider: &ProviderConfig) -> Result<Signer, SpecError> {
     Ok(Signer::new(region, env))
 }
 
-/// Signs the requests of one target. Clones share the credentials.
+/// Signs the requests of a provider. Clones share the credentials.
 #[derive(Clone)]
 pub(super) struct Signer(Arc<Inner>);
 
@@ -126,6 +126,12 @@ impl Signer {
                 Ok(self.signature(held, now))
             }
         }
+    }
+
+    /// Whether both use the same credentials, read once.
+    #[cfg(test)]
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Notes that the provider refused them: the next probe reads them again.

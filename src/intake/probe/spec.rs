@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::credential::{Credential, key_header};
+use super::cost;
+use super::credential::Credential;
 use super::wire::{self, Place, Wire};
-use super::{aws, cost};
 use crate::domain::target::Target;
 use crate::ground::catalog::{self, Auth, Dialect, Price};
 use crate::ground::config::{ProbesConfig, ProviderConfig};
@@ -25,10 +25,8 @@ pub struct ProbeSpec {
     pub wire_model: String,
     /// How the key is sent.
     pub auth: Auth,
-    /// The key; `None` for servers that need none, and where the request is signed.
+    /// The key, or what signs the request; `None` for servers that need none.
     pub credential: Option<Credential>,
-    /// What signs the request instead, where it is signed.
-    pub(super) signer: Option<aws::Signer>,
     /// Headers besides those of every probe and the key's.
     pub headers: HeaderMap,
     /// The body.
@@ -86,20 +84,19 @@ impl ProbeSpec {
         let own = request.model_body.get(&target.model);
         let patches = known.iter().chain([&request.body]).chain(own);
         let body = wire::body(wire, wire_model, patches);
-        if let Some(credential) = &credential {
-            key_header(provider.auth(), &credential.held())?;
-        }
-        let signer = match provider.auth() {
-            Auth::SigV4 => Some(aws::signer(provider)?),
-            Auth::Bearer | Auth::XApiKey | Auth::ApiKey | Auth::XGoogApiKey => None,
+        let credential = match credential {
+            None if provider.auth() == Auth::SigV4 => Some(Credential::signing(provider)?),
+            credential => credential,
         };
+        if let Some(credential) = &credential {
+            credential.check(provider.auth())?;
+        }
         Ok(Self {
             dialect,
             url,
             wire_model: wire_model.to_owned(),
             auth: provider.auth(),
             credential,
-            signer,
             headers: headers(wire, provider)?,
             max_tokens: wire::max_tokens(wire, &body),
             body: body.to_string().into(),
