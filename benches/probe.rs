@@ -21,12 +21,13 @@ use brownout::ground::clock::Clock;
 use brownout::ground::config::Config;
 use brownout::intake::probe::{Client, ProbeSpec, client, probe};
 use brownout::intake::schedule;
-use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 /// The program under test, built with the benchmark.
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
 /// The key that every simulated provider takes.
 const KEY: &str = "any-key";
+const BEARER: &str = "Bearer any-key";
 /// The two wire formats, by a provider that speaks each.
 const TARGETS: [&str; 2] = ["anthropic/model-0", "openai/model-0"];
 /// Of so many rounds the median counts.
@@ -123,6 +124,15 @@ impl Contest {
         Self { spec }
     }
 
+    /// The key as the dialect sends it.
+    fn key(&self) -> (&'static str, &'static str) {
+        if self.spec.target.provider.as_str() == "anthropic" {
+            ("x-api-key", KEY)
+        } else {
+            ("authorization", BEARER)
+        }
+    }
+
     fn ours(&self) -> Ours {
         Ours { client: client().unwrap(), spec: self.spec.clone() }
     }
@@ -131,7 +141,8 @@ impl Contest {
         let client = Client::builder().no_proxy().build().unwrap();
         let mut headers = self.spec.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, HeaderValue::from_static(KEY));
+        let (name, key) = self.key();
+        headers.insert(name, HeaderValue::from_static(key));
         Bare { client, headers, spec: self.spec.clone() }
     }
 }
@@ -293,13 +304,15 @@ impl Blackbox {
     fn config(simulator: &Simulator) -> String {
         let mut modules = serde_json::Map::new();
         for target in TARGETS {
-            let spec = Contest::new(simulator, target, true).spec;
+            let contest = Contest::new(simulator, target, true);
+            let (name, key) = contest.key();
+            let spec = contest.spec;
             let mut headers = serde_json::Map::new();
             for (name, value) in &spec.headers {
                 headers.insert(name.to_string(), value.to_str().unwrap().into());
             }
-            headers.insert("Content-Type".to_owned(), "application/json".into());
-            headers.insert("Authorization".to_owned(), KEY.into());
+            headers.insert("content-type".to_owned(), "application/json".into());
+            headers.insert(name.to_owned(), key.into());
             let (name, _) = target.split_once('/').unwrap();
             let http = serde_json::json!({
                 "method": "POST",

@@ -48,6 +48,7 @@ pub use spec::{ProbeSpec, SpecError};
 pub use trace::Trace;
 
 use attempt::Exchange;
+use client::Connection;
 use credential::Proof;
 use request_id::request_id;
 use trace::Events;
@@ -81,6 +82,8 @@ pub struct ProbeReport {
     pub retry_after: Option<Duration>,
     /// Rate limits of the account, from the headers.
     pub quotas: Vec<Quota>,
+    /// Whether the request may have reached the provider: a connection was there to send it on.
+    pub may_have_been_sent: bool,
     /// Why the answer means a misconfigured probe, redacted and bounded; `None` when it does not.
     pub misconfigured: Option<String>,
     /// When it was sent.
@@ -156,9 +159,7 @@ impl ProbeReport {
             return if complete { cost } else { cost.max(spec.cost_bound_usd()) };
         }
         let refused = self.http_status.is_some_and(|status| status >= 300);
-        let unsent = self.class == Class::Network || self.class.is_misconfigured_probe();
-        let never_sent = self.http_status.is_none() && unsent;
-        if refused || never_sent { 0.0 } else { spec.cost_bound_usd() }
+        if refused || !self.may_have_been_sent { 0.0 } else { spec.cost_bound_usd() }
     }
 }
 
@@ -185,6 +186,10 @@ fn report(
         request_id: request_id(&exchange.headers, key.map(Secret::expose)),
         retry_after: retry_after(&exchange.headers, &exchange.body, at),
         quotas: quotas(&exchange.headers, at),
+        may_have_been_sent: matches!(
+            exchange.connection,
+            Connection::Reused | Connection::Opened(_)
+        ),
         misconfigured: misconfigured(spec, key, exchange, verdict.class),
         started_at,
         at,
@@ -240,6 +245,7 @@ fn unsendable(
         request_id: None,
         retry_after: None,
         quotas: Vec::new(),
+        may_have_been_sent: false,
         misconfigured: Some(error.to_string()),
         started_at,
         at,

@@ -21,7 +21,8 @@ const MODEL_BODIES_MAX: usize = 500;
 /// Fields of a probe's request that an override would make a different question.
 const BODY_RESERVED: [&str; 5] = ["model", "stream", "messages", "input", "contents"];
 
-/// Headers that a probe sets itself, and those of the connection.
+/// Headers that a probe sets itself, and those of the connection. So are all of AWS's own, of
+/// which a signature is made.
 const HEADERS_RESERVED: [&str; 8] = [
     "accept",
     "accept-encoding",
@@ -116,7 +117,7 @@ fn headers(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<String, Strin
         let mut wrong = |message: String| problems.push(&field.path, Some(key.place), message);
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
             wrong(format!("{} is no name of a header", quoted(&key.name)));
-        } else if HEADERS_RESERVED.contains(&name.as_str()) {
+        } else if HEADERS_RESERVED.contains(&name.as_str()) || name.starts_with("x-amz-") {
             wrong("is set by the probe itself, remove it".to_owned());
         } else if SECRET_WORDS.iter().any(|word| name.contains(word)) {
             wrong("looks like a secret, which never stands in this file: use api_key".to_owned());

@@ -333,7 +333,9 @@ fn is_identity(response: &Response) -> bool {
 
 fn headers(response: &Response) -> Vec<(String, String)> {
     let text = |value: &[u8]| {
-        String::from_utf8_lossy(&value[..value.len().min(HEADER_BYTES_MAX)]).into_owned()
+        let value = &value[..value.len().min(HEADER_BYTES_MAX)];
+        std::str::from_utf8(value)
+            .map_or_else(|_| String::from_utf8_lossy(value).into_owned(), str::to_owned)
     };
     response
         .headers()

@@ -21,7 +21,7 @@ const COLUMNS: usize = 80;
 const BODY_CHARS_MAX: usize = 2_000;
 
 /// Request headers whose values are shown. A configured header may be a secret.
-const OPEN_HEADERS: [&str; 3] = ["anthropic-version", "anthropic-beta", "content-type"];
+const OPEN_HEADERS: [&str; 4] = ["accept", "anthropic-version", "anthropic-beta", "content-type"];
 
 /// The whole story. Without a trace its events are not known, the rest is.
 pub fn explain(spec: &ProbeSpec, report: &ProbeReport, trace: Option<&Trace>) -> String {
@@ -111,7 +111,9 @@ fn request(page: &mut Page, spec: &ProbeSpec) {
             Ok(_) | Err(_) => format!("{name}: [redacted]"),
         })
         .collect();
-    headers.push(format!("accept: {}", super::client::ACCEPTED));
+    if !spec.headers.contains_key("accept") {
+        headers.push(format!("accept: {}", super::client::ACCEPTED));
+    }
     headers.push("accept-encoding: identity".to_owned());
     headers.push("content-type: application/json".to_owned());
     headers.push(format!("user-agent: {}", super::client::USER_AGENT));
@@ -326,6 +328,9 @@ fn millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::target::Target;
+    use crate::ground::catalog::Dialect;
+    use crate::ground::config::{ProbesConfig, ProviderConfig};
 
     #[test]
     fn no_line_is_longer_than_a_terminal_unless_it_is_one_word() {
@@ -338,5 +343,22 @@ mod tests {
             assert!(line.starts_with("  "), "{line}");
         }
         assert_eq!(page.0.matches("\"field\":\"value\",").count(), 40, "no field is torn");
+    }
+
+    #[test]
+    fn a_header_is_shown_once_and_as_it_is_sent() {
+        for (dialect, accept) in [
+            (Dialect::Anthropic, "accept: application/json, text/event-stream"),
+            (Dialect::Bedrock, "accept: application/vnd.amazon.eventstream, application/json"),
+        ] {
+            let target = Target::parse("p/m").unwrap();
+            let provider = ProviderConfig::new(dialect, "https://api.example.com");
+            let probes = ProbesConfig::default();
+            let spec = ProbeSpec::new(target, &provider, &probes, None).unwrap();
+            let mut page = Page(String::new());
+            request(&mut page, &spec);
+            let shown: Vec<_> = page.0.lines().filter(|line| line.contains("accept:")).collect();
+            assert_eq!(shown, [format!("  {accept}")], "{}", page.0);
+        }
     }
 }

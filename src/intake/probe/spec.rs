@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cost;
@@ -53,6 +54,9 @@ pub enum SpecError {
     /// A configured header is none.
     #[error("headers holds a name or a value that no HTTP header may have")]
     Header,
+    /// A key or a signature would cross a network in clear text.
+    #[error("base_url would send the key in clear text, use https, or api_key: none")]
+    ClearText,
     /// A request cannot be signed for a region that is not known.
     #[error("the AWS region is not known, set region of the provider or the variable AWS_REGION")]
     Region,
@@ -71,7 +75,7 @@ impl ProbeSpec {
     ) -> Result<Self, SpecError> {
         let dialect = provider.dialect;
         let wire = wire::wire(dialect);
-        check_url(&provider.base_url)?;
+        let base = check_url(&provider.base_url)?;
         let wire_model =
             provider.wire_names.get(&target.model).map_or(target.model.as_str(), String::as_str);
         let request = &provider.request;
@@ -90,6 +94,10 @@ impl ProbeSpec {
         };
         if let Some(credential) = &credential {
             credential.check(provider.auth())?;
+        }
+        // However the key came to be: a file may say nothing of one that the environment has.
+        if credential.is_some() && base.scheme() == "http" && !is_loopback(&base) {
+            return Err(SpecError::ClearText);
         }
         Ok(Self {
             dialect,
@@ -129,14 +137,21 @@ impl ProbeSpec {
 }
 
 /// Checks that a path can be appended to a base URL. A password in it would be shown with it.
-fn check_url(base_url: &str) -> Result<(), SpecError> {
-    let base = reqwest::Url::parse(base_url).map_err(|_| SpecError::Url)?;
+fn check_url(base_url: &str) -> Result<Url, SpecError> {
+    let base = Url::parse(base_url).map_err(|_| SpecError::Url)?;
     let plain = base.query().is_none()
         && base.fragment().is_none()
         && base.username().is_empty()
         && base.password().is_none();
     let good = matches!(base.scheme(), "http" | "https") && base.has_host() && plain;
-    if good { Ok(()) } else { Err(SpecError::Url) }
+    if good { Ok(base) } else { Err(SpecError::Url) }
+}
+
+/// Whether a URL names this machine, by a name or an address that cannot mean another.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// The dialect's headers, then the configured ones, which win.

@@ -7,6 +7,8 @@
 //! an event over its limit is dropped, and the decoder goes on with the next one. It does not
 //! reconnect and does not know `id` or `retry`: a probe is one attempt.
 
+use std::borrow::Cow;
+
 /// Longest line kept, in bytes. Provider chunks are below 4 KiB; this leaves room for error
 /// objects that quote a request.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -39,7 +41,7 @@ impl Decoder {
             if std::mem::take(&mut self.after_cr) {
                 rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             }
-            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+            let Some(end) = memchr::memchr2(b'\r', b'\n', rest) else {
                 self.extend_line(rest);
                 return;
             };
@@ -86,7 +88,9 @@ impl Decoder {
         } else if line.is_empty() {
             self.dispatch(on_event);
         } else {
-            let text = String::from_utf8_lossy(&line);
+            // Nearly every line is good, and telling so is much quicker than mending it.
+            let text = std::str::from_utf8(&line)
+                .map_or_else(|_| String::from_utf8_lossy(&line), Cow::Borrowed);
             let text = if first { text.trim_start_matches('\u{feff}') } else { &text };
             self.field(text);
         }

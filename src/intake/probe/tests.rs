@@ -10,6 +10,7 @@ use crate::domain::model_name;
 use crate::domain::target::Provider;
 use crate::ground::catalog::{Auth, Dialect, Price};
 use crate::ground::config::{ProbesConfig, ProviderConfig};
+use crate::ground::secret::SecretSource;
 
 /// Where chat completions live, given the base URL of [`spec`].
 const CHAT: &str = "https://api.example.com/v1/chat/completions";
@@ -176,22 +177,62 @@ fn the_charge_is_nothing_when_refused_and_the_bound_when_in_doubt() {
     let spec = spec("anthropic", Dialect::Anthropic, "claude-opus-4-7");
     let bound = spec.cost_bound_usd();
     let billed = Usage { input_tokens: Some(10), output_tokens: Some(1) };
-    for (status, transport, usage, charge) in [
-        (Some(200), None, billed, 7.5e-5),
-        (Some(200), Some(Transport::ResetMidStream), Usage::default(), bound),
-        (Some(200), Some(Transport::ResetMidStream), billed, bound),
-        (Some(529), None, Usage::default(), 0.0),
-        (Some(401), None, Usage::default(), 0.0),
-        (None, Some(Transport::ReadTimeout), Usage::default(), bound),
-        (None, Some(Transport::ConnectRefused), Usage::default(), 0.0),
+    let opened = Connection::Opened(Duration::ZERO);
+    for (connection, status, transport, usage, charge) in [
+        (opened, Some(200), None, billed, 7.5e-5),
+        (opened, Some(200), Some(Transport::ResetMidStream), Usage::default(), bound),
+        (opened, Some(200), Some(Transport::ResetMidStream), billed, bound),
+        (opened, Some(529), None, Usage::default(), 0.0),
+        (opened, Some(401), None, Usage::default(), 0.0),
+        (opened, None, Some(Transport::ReadTimeout), Usage::default(), bound),
+        (opened, None, Some(Transport::ResetBeforeHeaders), Usage::default(), bound),
+        (Connection::Reused, None, Some(Transport::ReadTimeout), Usage::default(), bound),
+        (Connection::Failed, None, Some(Transport::ConnectRefused), Usage::default(), 0.0),
+        (Connection::Opening, None, Some(Transport::ConnectTimeout), Usage::default(), 0.0),
     ] {
         let whole = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         let stream = if transport.is_none() { whole.to_vec() } else { Vec::new() };
         let answer = if transport.is_none() { Answer::Complete } else { Answer::Cut };
-        let exchange = Exchange { status, transport, usage, stream, answer, ..Exchange::default() };
+        let exchange = Exchange {
+            connection,
+            status,
+            transport,
+            usage,
+            stream,
+            answer,
+            ..Exchange::default()
+        };
         let found = judged(&exchange).charge_usd(&spec);
-        assert!((found - charge).abs() < 1e-12, "{status:?} {transport:?}: {found}");
+        assert!((found - charge).abs() < 1e-12, "{connection:?} {status:?} {transport:?}: {found}");
     }
+}
+
+#[test]
+fn a_key_never_crosses_a_network_in_clear_text() {
+    for (base_url, with_key, expected) in [
+        ("http://192.0.2.7:4000/v1", true, Err(SpecError::ClearText)),
+        ("http://llm.example.com/v1", true, Err(SpecError::ClearText)),
+        ("http://127.0.0.1.example.com/v1", true, Err(SpecError::ClearText)),
+        ("http://192.0.2.7:4000/v1", false, Ok(())),
+        ("https://192.0.2.7:4000/v1", true, Ok(())),
+        ("http://127.0.0.1:4000/v1", true, Ok(())),
+        ("http://[::1]:4000/v1", true, Ok(())),
+        ("http://localhost:4000/v1", true, Ok(())),
+    ] {
+        // As `--probe` does it: the file names no key, the environment has one.
+        let (target, mut config) = configured("litellm", Dialect::OpenAiChat, "m");
+        base_url.clone_into(&mut config.base_url);
+        let source = SecretSource::Command(vec!["echo".to_owned(), "k".to_owned()]);
+        let key = with_key.then(|| Credential::read(&source).unwrap());
+        let made = ProbeSpec::new(target, &config, &ProbesConfig::default(), key);
+        assert_eq!(made.map(drop), expected, "{base_url} {with_key}");
+    }
+    let (target, mut config) = configured("bedrock", Dialect::Bedrock, "m");
+    config.request.auth = Some(Auth::SigV4);
+    config.request.region = Some("us-east-1".to_owned());
+    "http://bedrock.example.com".clone_into(&mut config.base_url);
+    let made = ProbeSpec::new(target, &config, &ProbesConfig::default(), None);
+    assert_eq!(made.map(drop), Err(SpecError::ClearText));
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn report(output_tokens: u64) -> ProbeReport {
         request_id: None,
         retry_after: None,
         quotas: Vec::new(),
+        may_have_been_sent: true,
         misconfigured: None,
         started_at: Timestamp::default(),
         at: Timestamp::default(),

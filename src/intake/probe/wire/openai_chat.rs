@@ -5,8 +5,10 @@
 //! from the providers' API references (platform.openai.com/docs/api-reference/chat,
 //! api-docs.deepseek.com, platform.kimi.ai/docs, openrouter.ai/docs).
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::de::{IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join};
@@ -87,9 +89,30 @@ struct PlainChoice<'a> {
 #[expect(dead_code, reason = "fields are named so that no other is let in")]
 struct PlainDelta {
     role: Option<IgnoredAny>,
-    content: Option<String>,
-    reasoning_content: Option<String>,
-    refusal: Option<String>,
+    content: Option<Said>,
+    reasoning_content: Option<Said>,
+    refusal: Option<Said>,
+}
+
+/// Whether a text has something in it; the text itself is not kept.
+struct Said(bool);
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl Visitor<'_> for Look {
+            type Value = Said;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Said, E> {
+                Ok(Said(!text.is_empty()))
+            }
+        }
+        from.deserialize_str(Look)
+    }
 }
 
 pub(super) fn read(name: &str, data: &str, progress: &mut Progress) {
@@ -119,7 +142,7 @@ fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
     for PlainChoice { delta, finish_reason, .. } in &chunk.choices {
         progress.content |= [&delta.content, &delta.reasoning_content, &delta.refusal]
             .into_iter()
-            .any(|text| text.as_ref().is_some_and(|text| !text.is_empty()));
+            .any(|text| text.as_ref().is_some_and(|said| said.0));
         progress.terminal |= finish_reason.is_some_and(|reason| !reason.is_empty());
     }
     read_usage(&chunk.usage.unwrap_or_default(), progress);
