@@ -130,10 +130,15 @@ impl Probing {
             let goes_on = before.is_some_and(|before| before.runs(spec, &course.probes));
             let view = known.target(&spec.target).and_then(|view| view.probe.as_ref());
             if let Some(view) = view.filter(|view| view.misconfigured.is_none())
-                && let Some(next_run) = view.next_run.filter(|next_run| *next_run > now)
+                && let Some(next_run) = view.next_run
                 && goes_on
             {
-                bell = bell.resumed_at(next_run, now);
+                let last = parts.standings.of(&spec.target).last();
+                bell = match last.filter(|_| next_run <= now) {
+                    // It was in flight, or about to be.
+                    Some(last) => bell.resumed_after(last),
+                    None => bell.resumed_at(next_run, now),
+                };
             }
             if let Some(fired) = ring.and_then(|ring| ring.fired) {
                 let standing = parts.standings.of(&spec.target);
@@ -230,6 +235,10 @@ struct Sufficient {
 
 /// What probes will cost, in the log before they do.
 fn log_bill(bill: &Bill) {
+    if bill.lines.is_empty() {
+        tracing::info!("nothing can be probed");
+        return;
+    }
     let (targets, usual) = (bill.lines.len(), bill.usd_per_day_within_budget());
     let most = match bill.budget.usd_per_day {
         Some(usd) => format!("at most ${usd:.2}"),
@@ -252,6 +261,9 @@ fn note(store: &Store, clock: &Clock, event: ProbeEvent) {
                 *view.skipped.entry(reason.as_str()).or_default() += 1;
                 view.left_out = Some(reason.as_str());
             });
+        }
+        ProbeEvent::GivenUp { target, charged_usd } => {
+            store.note_probe(&target, |view| view.cost_usd += charged_usd);
         }
         ProbeEvent::Finished { target, report, occasion, charged_usd } => {
             let now: Timestamp = clock.now();

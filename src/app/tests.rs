@@ -1,6 +1,8 @@
 //! Reloads on paused time: real parts and loops, a provider that nobody listens for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -252,4 +254,38 @@ async fn reloads_neither_lose_nor_repeat_a_cron_fire() {
     }
     assert_eq!(stage.probe().unwrap().skipped.get("missed"), None);
     stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_send_again_what_is_in_flight() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicU64::default());
+    let mut hanging = JoinSet::new();
+    let count = Arc::clone(&asked);
+    hanging.spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(listener.accept().await.unwrap().0);
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    // The clock begins 100 s after a fire of the cron expression.
+    for (name, schedule, due) in [
+        ("hang-every", "every: 1h", SOON),
+        ("hang-cron", "cron: \"*/5 * * * *\"", Duration::from_secs(235)),
+    ] {
+        let patient = format!("{schedule}, timeout: 10m, ttft_timeout: 10m");
+        let yaml =
+            YAML.replace("every: 1h", &patient).replace("127.0.0.1:1/", &format!("{address}/"));
+        asked.store(0, Ordering::SeqCst);
+        let stage = Stage::new(name, &yaml);
+        stage.pass(due).await;
+        for _ in 0..10 {
+            stage.reload(&yaml).await.unwrap();
+            stage.pass(Duration::from_secs(2)).await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{schedule}");
+        stage.end().await;
+    }
 }

@@ -15,6 +15,7 @@ use super::EXIT_USAGE;
 use crate::domain::outcome::Class;
 use crate::domain::target::Target;
 use crate::domain::time::{decimal_millis_of, millis_of};
+use crate::ground::causes::with_causes;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, client, explain, probe_traced};
@@ -80,10 +81,8 @@ fn spec(args: &Args) -> Result<ProbeSpec, String> {
     })?;
     // By its canonical name now, which is the one that outcomes are counted under.
     let target = config.probes.only.first().ok_or("there is nothing to probe")?;
-    schedule::spec(&config, target).map_err(|refusal| {
-        let cause = std::error::Error::source(&refusal).map(|cause| format!(": {cause}"));
-        format!("{target}: {refusal}{}", cause.unwrap_or_default())
-    })
+    schedule::spec(&config, target)
+        .map_err(|refusal| format!("{target}: {}", with_causes(&refusal)))
 }
 
 /// The contract's eleven fields.

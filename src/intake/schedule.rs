@@ -70,6 +70,13 @@ pub enum ProbeEvent {
         /// What it was charged in US dollars, an estimate where the bill is not known.
         charged_usd: f64,
     },
+    /// A probe was given up in flight: the daemon stops, or has a new configuration.
+    GivenUp {
+        /// Whose probe.
+        target: Target,
+        /// What it stays charged with in US dollars, for the provider may bill it.
+        charged_usd: f64,
+    },
     /// A due probe was left out on purpose.
     Skipped {
         /// Whose probe.
@@ -205,7 +212,13 @@ async fn rounds<F: Future<Output = ProbeReport>>(
             Woken::Gone => return,
             Woken::Changed => pace.left_out(),
             Woken::Due(occasion) => {
-                let round = round(spec, occasion, deps, &mut probe_now).await;
+                // A fire is answered once its probe is sent: one that a reload then gives up is
+                // charged, and must not be sent and charged again.
+                let sent = || {
+                    pace.note_answered();
+                    probe_now()
+                };
+                let round = round(spec, occasion, deps, sent).await;
                 pace.note(occasion, &round)
             }
         };

@@ -9,7 +9,6 @@
 //! says nothing: the last words of it are believed for [`BELIEVED_POLLS`] intervals, then not.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::status_page::{Indicator, PageReading};
+use crate::ground::causes::with_causes;
 
 mod client;
 mod document;
@@ -146,7 +146,7 @@ impl Page {
         match self.unresolved.read(client).await {
             Ok(unresolved) => document::add(&mut found, unresolved),
             Err(error) => {
-                let error = causes(&error);
+                let error = with_causes(&error);
                 tracing::debug!(url = self.unresolved.url, error, "open incidents not read");
             }
         }
@@ -205,24 +205,16 @@ impl Log<'_> {
                 self.indicator = Some(reading.indicator);
             }
             Err(error) if self.failing => {
-                tracing::debug!(page, error = causes(error), "status page still cannot be read");
+                tracing::debug!(
+                    page,
+                    error = with_causes(error),
+                    "status page still cannot be read"
+                );
             }
             Err(error) => {
-                tracing::warn!(page, error = causes(error), "status page cannot be read");
+                tracing::warn!(page, error = with_causes(error), "status page cannot be read");
             }
         }
         self.failing = result.is_err();
     }
-}
-
-/// An error and what caused it, on one line.
-fn causes(error: &FetchError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use crate::domain::target::{Provider, Target};
 
+use super::super::aws_region;
 use super::super::catalog::{self, Auth, Dialect};
 use super::super::secret::SecretSource;
 use super::cron::CronExpression;
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
-use super::{
-    Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, budget, chains, requests,
-};
+use super::{Config, ProbesConfig, ProviderConfig, Schedule, WhenClientsReport, budget, chains};
 
 /// How often to probe unless said otherwise: the shortest that most can afford.
 pub(super) const EVERY_DEFAULT: Duration = Duration::from_secs(60);
@@ -232,9 +231,8 @@ pub(super) fn add(config: &mut Config, raw: Target) -> Result<(), Problems> {
 /// whether to show a key or to sign.
 fn bedrock_of_the_environment(provider: &mut ProviderConfig) {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let region = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     if provider.base_url.is_empty()
-        && let Some(region) = region().filter(|region| requests::is_region(region))
+        && let Some(region) = aws_region::of_the_environment(variable)
     {
         provider.base_url = catalog::bedrock_url(&region);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::model_name;
 
+use super::super::aws_region::is_region;
 use super::super::catalog::{Auth, Dialect};
 use super::problem::{Problems, quoted};
 use super::reader::{Field, Section};
@@ -107,12 +108,6 @@ fn region(field: &Field<'_>, provider: &ProviderConfig, problems: &mut Problems)
         return None;
     }
     Some(text.to_owned())
-}
-
-/// It becomes a part of a host's name.
-pub(super) fn is_region(text: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    text.len() <= 32 && text.contains('-') && text.chars().all(is_part)
 }
 
 fn headers(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<String, String> {

@@ -15,6 +15,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::SpecError;
 use crate::domain::time::{Timestamp, millis_of};
+use crate::ground::aws_region;
 use crate::ground::clock::Clock;
 use crate::ground::config::ProviderConfig;
 use crate::ground::secret::Secret;
@@ -26,9 +27,6 @@ pub(super) use chain::CredentialsError;
 
 /// The name of the service in signatures. Its hosts are called `bedrock-runtime`.
 const SERVICE: &str = "bedrock";
-
-/// Variables that name the region, the first one set counts.
-const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// How old credentials without an end may grow: files and programs change them unannounced.
 const FRESH_FOR: Duration = Duration::from_secs(240);
@@ -51,10 +49,7 @@ fn region(configured: Option<&str>, base_url: &str, env: &Env) -> Result<String,
         let mut labels = host.split('.').skip_while(|label| !label.starts_with("bedrock-runtime"));
         labels.nth(1).filter(|_| host.contains(".amazonaws.com")).map(str::to_owned)
     };
-    let of_the_environment = || {
-        let mut set = REGION_VARIABLES.iter().filter_map(|name| env.get(name).ok());
-        set.find(|region| !region.is_empty())
-    };
+    let of_the_environment = || aws_region::of_the_environment(|name| env.get(name).ok());
     configured
         .map(str::to_owned)
         .or_else(of_the_host)
@@ -72,7 +67,7 @@ pub(super) fn signer(provider: &ProviderConfig) -> Result<Signer, SpecError> {
     Ok(Signer::new(region, env))
 }
 
-/// Signs the requests of one target. Clones share the credentials.
+/// Signs the requests of a provider. Clones share the credentials.
 #[derive(Clone)]
 pub(super) struct Signer(Arc<Inner>);
 
@@ -131,6 +126,12 @@ impl Signer {
                 Ok(self.signature(held, now))
             }
         }
+    }
+
+    /// Whether both use the same credentials, read once.
+    #[cfg(test)]
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Notes that the provider refused them: the next probe reads them again.

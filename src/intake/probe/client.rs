@@ -19,8 +19,10 @@ use tokio::time::Instant;
 /// than the default time to first token, so that a dead path is told from a slow model.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an unused connection is kept: longer than the usual minute between two probes.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long an unused connection is kept: shorter than the minute after which the usual load
+/// balancers close it (AWS's after 60 s, nginx after 75 s). A request that crosses such a close on
+/// its way would look like an outage; opening a connection a minute costs next to nothing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Asks Cloudflare for its machine-readable error documents, which it sends instead of HTML to
 /// those who accept JSON (Cloudflare changelog, 2026-04-27).

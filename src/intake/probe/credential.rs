@@ -4,6 +4,9 @@
 //! because the tokens of clouds live for an hour or less; and once more after a provider refused
 //! it. A source that fails later leaves the secret of before in use: a vault that is down for a
 //! minute must not make a provider look misconfigured.
+//!
+//! A provider has one, whose clones are in the specifications of all its probes: a command runs
+//! once for thirty models, not thirty times.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,15 +18,26 @@ use tokio::time::Instant;
 use super::{ProbeSpec, SpecError, aws};
 use crate::ground::catalog::Auth;
 use crate::ground::clock::Clock;
+use crate::ground::config::ProviderConfig;
 use crate::ground::secret::{Secret, SecretError, SecretSource};
 
 /// How old a secret of a file or command may grow. Google's tools hand out tokens that may have
 /// five minutes left.
 const FRESH_FOR: Duration = Duration::from_secs(240);
 
-/// A key and where it comes from. Clones share what was read.
+/// What is shown: a key and where it comes from, or what signs requests instead. Clones share
+/// what was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credential(Kind);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Key(Key),
+    Signer(aws::Signer),
+}
+
 #[derive(Clone)]
-pub struct Credential(Arc<Inner>);
+struct Key(Arc<Inner>);
 
 struct Inner {
     source: SecretSource,
@@ -45,13 +59,50 @@ impl Credential {
     /// [`SecretError`] when it cannot be read.
     pub fn read(source: &SecretSource) -> Result<Self, SecretError> {
         let held = Held { secret: source.read()?, read_at: Instant::now(), refused: false };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Kind::Key(Key(Arc::new(Inner {
             source: source.clone(),
             held: Mutex::new(held),
             turn: tokio::sync::Mutex::default(),
-        })))
+        })))))
     }
 
+    /// What signs the requests of a provider. Looks for what it signs with when that is needed.
+    ///
+    /// # Errors
+    /// [`SpecError::Region`] when the region is not known.
+    pub fn signing(provider: &ProviderConfig) -> Result<Self, SpecError> {
+        aws::signer(provider).map(Kind::Signer).map(Self)
+    }
+
+    /// Checks that it can go into a header, as far as that can be told before it is needed.
+    ///
+    /// # Errors
+    /// [`SpecError::Key`] when it cannot.
+    pub(super) fn check(&self, auth: Auth) -> Result<(), SpecError> {
+        match &self.0 {
+            Kind::Key(key) => key_header(auth, &key.held()).map(drop),
+            Kind::Signer(_) => Ok(()),
+        }
+    }
+
+    /// One that signs with these credentials.
+    #[cfg(test)]
+    pub(super) fn of_signer(signer: aws::Signer) -> Self {
+        Self(Kind::Signer(signer))
+    }
+
+    /// Whether what one reads the other need not.
+    #[cfg(test)]
+    pub(in crate::intake) fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Key(one), Kind::Key(two)) => Arc::ptr_eq(&one.0, &two.0),
+            (Kind::Signer(one), Kind::Signer(two)) => one.is_shared_with(two),
+            (Kind::Key(_), Kind::Signer(_)) | (Kind::Signer(_), Kind::Key(_)) => false,
+        }
+    }
+}
+
+impl Key {
     /// The secret to use now, read anew if it is due.
     async fn current(&self) -> Secret {
         if !self.is_due() {
@@ -81,7 +132,7 @@ impl Credential {
     }
 
     /// The secret as it was last read.
-    pub(super) fn held(&self) -> Secret {
+    fn held(&self) -> Secret {
         self.lock().secret.clone()
     }
 
@@ -105,15 +156,15 @@ impl Credential {
 }
 
 /// Two are the same if they come from the same place: what is there changes by itself.
-impl PartialEq for Credential {
+impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.0.source == other.0.source
     }
 }
 
-impl std::fmt::Debug for Credential {
+impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Credential").field(&self.0.source).finish()
+        f.debug_tuple("Key").field(&self.0.source).finish()
     }
 }
 
@@ -164,24 +215,23 @@ pub(super) async fn proof(
     spec: &ProbeSpec,
     clock: &Clock,
 ) -> Result<Option<Proof>, aws::CredentialsError> {
-    if let Some(signer) = &spec.signer {
-        // The lookup is a large future, and only some probes need it.
-        let signature = Box::pin(signer.current(client, clock)).await?;
-        return Ok(Some(Proof::Signature(Box::new(signature))));
-    }
-    match &spec.credential {
-        Some(credential) => Ok(Some(Proof::Key(credential.current().await))),
+    match spec.credential.as_ref().map(|credential| &credential.0) {
+        Some(Kind::Key(key)) => Ok(Some(Proof::Key(key.current().await))),
+        Some(Kind::Signer(signer)) => {
+            // The lookup is a large future, and only some probes need it.
+            let signature = Box::pin(signer.current(client, clock)).await?;
+            Ok(Some(Proof::Signature(Box::new(signature))))
+        }
         None => Ok(None),
     }
 }
 
 /// Notes that the provider refused what was shown: it is read again before the next probe.
 pub(super) fn refused(spec: &ProbeSpec) {
-    if let Some(signer) = &spec.signer {
-        signer.refused();
-    }
-    if let Some(credential) = &spec.credential {
-        credential.refused();
+    match spec.credential.as_ref().map(|credential| &credential.0) {
+        Some(Kind::Key(key)) => key.refused(),
+        Some(Kind::Signer(signer)) => signer.refused(),
+        None => {}
     }
 }
 
@@ -235,16 +285,17 @@ mod tests {
     async fn a_key_in_a_file_is_read_again_when_old_or_refused() {
         let file = KeyFile::new("rotated", "first");
         let credential = Credential::read(&SecretSource::File(file.0.clone())).unwrap();
+        let Kind::Key(key) = credential.0 else { panic!("a file holds a key") };
         file.write("second");
-        assert_eq!(credential.current().await.expose(), "first", "it is fresh");
+        assert_eq!(key.current().await.expose(), "first", "it is fresh");
         tokio::time::advance(FRESH_FOR).await;
-        assert_eq!(credential.current().await.expose(), "second");
+        assert_eq!(key.current().await.expose(), "second");
         file.write("third");
-        credential.refused();
-        assert_eq!(credential.current().await.expose(), "third");
+        key.refused();
+        assert_eq!(key.current().await.expose(), "third");
         std::fs::remove_file(&file.0).unwrap();
-        credential.refused();
-        assert_eq!(credential.current().await.expose(), "third", "the old one stays in use");
+        key.refused();
+        assert_eq!(key.current().await.expose(), "third", "the old one stays in use");
     }
 
     #[test]

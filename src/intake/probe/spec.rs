@@ -6,9 +6,9 @@ use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::credential::{Credential, key_header};
+use super::cost;
+use super::credential::Credential;
 use super::wire::{self, Place, Wire};
-use super::{aws, cost};
 use crate::domain::target::Target;
 use crate::ground::catalog::{self, Auth, Dialect, Price};
 use crate::ground::config::{ProbesConfig, ProviderConfig};
@@ -26,10 +26,8 @@ pub struct ProbeSpec {
     pub wire_model: String,
     /// How the key is sent.
     pub auth: Auth,
-    /// The key; `None` for servers that need none, and where the request is signed.
+    /// The key, or what signs the request; `None` for servers that need none.
     pub credential: Option<Credential>,
-    /// What signs the request instead, where it is signed.
-    pub(super) signer: Option<aws::Signer>,
     /// Headers besides those of every probe and the key's.
     pub headers: HeaderMap,
     /// The body.
@@ -90,16 +88,15 @@ impl ProbeSpec {
         let own = request.model_body.get(&target.model);
         let patches = known.iter().chain([&request.body]).chain(own);
         let body = wire::body(wire, wire_model, patches);
-        if let Some(credential) = &credential {
-            key_header(provider.auth(), &credential.held())?;
-        }
-        let signer = match provider.auth() {
-            Auth::SigV4 => Some(aws::signer(provider)?),
-            Auth::Bearer | Auth::XApiKey | Auth::ApiKey | Auth::XGoogApiKey => None,
+        let credential = match credential {
+            None if provider.auth() == Auth::SigV4 => Some(Credential::signing(provider)?),
+            credential => credential,
         };
+        if let Some(credential) = &credential {
+            credential.check(provider.auth())?;
+        }
         // However the key came to be: a file may say nothing of one that the environment has.
-        let shows_a_secret = credential.is_some() || signer.is_some();
-        if shows_a_secret && base.scheme() == "http" && !is_loopback(&base) {
+        if credential.is_some() && base.scheme() == "http" && !is_loopback(&base) {
             return Err(SpecError::ClearText);
         }
         Ok(Self {
@@ -108,7 +105,6 @@ impl ProbeSpec {
             wire_model: wire_model.to_owned(),
             auth: provider.auth(),
             credential,
-            signer,
             headers: headers(wire, provider)?,
             max_tokens: wire::max_tokens(wire, &body),
             body: body.to_string().into(),

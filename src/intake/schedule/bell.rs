@@ -97,6 +97,17 @@ impl Bell {
         self
     }
 
+    /// The same bell, going on from an earlier one whose last probe left at `last` and is given up:
+    /// it counts as made, for it may be billed.
+    #[must_use]
+    pub fn resumed_after(mut self, last: Instant) -> Self {
+        if let Self::Every { every, due, resumed, .. } = &mut self {
+            *due = last + *every;
+            *resumed = true;
+        }
+        self
+    }
+
     /// A bell that rings when `cron` does, late by at most the share `jitter` of the time to the
     /// next fire besides its own place.
     pub fn cron(cron: &CronBell, jitter: f64) -> Self {

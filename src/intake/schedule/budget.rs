@@ -60,6 +60,13 @@ pub struct Reservation {
     _held: Arc<()>,
 }
 
+impl Reservation {
+    /// How much is set aside, in US dollars.
+    pub fn usd(&self) -> f64 {
+        self.usd
+    }
+}
+
 /// Why a probe does not fit into the day's money, the least bad first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Shortage {

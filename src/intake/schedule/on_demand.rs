@@ -16,11 +16,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Deps, Occasion, Round, Shortage, round, spec};
+use super::plan::{Refusal, spec_with};
+use super::{Deps, Occasion, Round, Shortage, round};
 use crate::domain::target::Target;
 use crate::domain::time::{DAY_MS, Timestamp};
+use crate::ground::causes::with_causes;
 use crate::ground::config::Config;
 use crate::intake::probe::{ProbeReport, ProbeSpec, Trace, explain, probe_traced};
+
+mod keyring;
+
+use keyring::Keyring;
 
 /// How long a target is left alone after somebody asked for its probe.
 pub const ASKED_APART: Duration = Duration::from_secs(5);
@@ -110,6 +116,12 @@ pub enum Unanswered {
     GivenUp,
 }
 
+impl From<Refusal> for Unanswered {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(with_causes(&refusal))
+    }
+}
+
 impl Answered {
     /// What happened, step by step.
     pub fn explain(&self) -> String {
@@ -184,9 +196,10 @@ impl OnDemand {
     ) {
         let (jobs, mut queue) = mpsc::channel(ASKED_WAITING_MAX);
         self.lock().open = Some(Open { config: Arc::clone(&config), jobs });
-        // Those of the schedule have read their keys already; the others do when asked.
+        // Providers of the schedule have read their keys already; the others do when asked.
+        let keyring = Keyring::of(&specs);
         let specs = specs.into_iter().map(|spec| (spec.target.clone(), spec)).collect();
-        let counter = Counter { config, specs: Mutex::new(specs), deps };
+        let counter = Counter { config, keyring, specs: Mutex::new(specs), deps };
         let answering = async {
             let mut working = FuturesUnordered::new();
             loop {
@@ -231,6 +244,7 @@ fn check(config: &Config, target: &Target) -> Result<(), Unanswered> {
 /// What answers.
 struct Counter {
     config: Arc<Config>,
+    keyring: Keyring,
     specs: Mutex<BTreeMap<Target, ProbeSpec>>,
     deps: Deps,
 }
@@ -275,18 +289,14 @@ impl Counter {
         Some(Arc::new(Answered { spec: spec.clone(), trace: None, report, on_demand: false }))
     }
 
-    /// The specification, made when it is first needed: that may run a command for the key.
+    /// The specification, made when it is first needed, with its provider's credential.
     async fn spec(&self, target: &Target) -> Result<ProbeSpec, Unanswered> {
         let known = self.specs().get(target).cloned();
         if let Some(spec) = known {
             return Ok(spec);
         }
-        let (config, wanted) = (Arc::clone(&self.config), target.clone());
-        let made = tokio::task::spawn_blocking(move || spec(&config, &wanted)).await;
-        let spec = made.map_err(|_| Unanswered::GivenUp)?.map_err(|refusal| {
-            let cause = std::error::Error::source(&refusal).map(|cause| format!(": {cause}"));
-            Unanswered::Refused(format!("{refusal}{}", cause.unwrap_or_default()))
-        })?;
+        let credential = self.keyring.credential(&self.config, &target.provider).await?;
+        let spec = spec_with(&self.config, target, credential)?;
         self.specs().insert(target.clone(), spec.clone());
         Ok(spec)
     }

@@ -90,6 +90,13 @@ impl Pace {
         Woken::Due(occasion)
     }
 
+    /// The last fire needs no probe any more: it is sent, or left out.
+    pub(super) fn note_answered(&self) {
+        if let Some(fired) = self.bell.answered() {
+            self.standing.note_answered(fired);
+        }
+    }
+
     /// Takes note of how a round ended; gives what was left out meanwhile.
     pub(super) fn note(&mut self, occasion: Occasion, round: &Round) -> LeftOut {
         if let Round::Finished(report) = round {
@@ -105,9 +112,7 @@ impl Pace {
     /// What was left out since this was last asked.
     pub(super) fn left_out(&mut self) -> LeftOut {
         let left_out = self.bell.left_out();
-        if let Some(fired) = self.bell.answered() {
-            self.standing.note_answered(fired);
-        }
+        self.note_answered();
         left_out
     }
 

@@ -1,9 +1,13 @@
 //! From the configuration to probes and their timetable.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
-use crate::domain::target::Target;
+use crate::domain::target::{Provider, Target};
 use crate::domain::time::Timestamp;
+use crate::ground::catalog::Auth;
 use crate::ground::config::{Config, ProbesConfig, Schedule};
 use crate::ground::secret::SecretError;
 use crate::intake::probe::{Credential, ProbeSpec, SpecError};
@@ -22,14 +26,14 @@ pub struct Plan {
 }
 
 /// Why a target cannot be probed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
     /// The configuration does not name the provider.
     #[error("the provider is not configured, add it under providers")]
     Unconfigured,
     /// The key cannot be read.
     #[error("the API key cannot be read")]
-    Key(#[source] SecretError),
+    Key(#[source] Arc<SecretError>),
     /// Something of it cannot go into a request.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -37,12 +41,15 @@ pub enum Refusal {
 
 /// Everything the configuration asks to be probed; call it again after a reload.
 ///
-/// Reads the keys: environment, files, and commands for which it waits up to 10 s each. Call it
-/// where blocking is allowed.
+/// Reads the keys, once for each provider: environment, files, and commands for which it waits up
+/// to 10 s each. Call it where blocking is allowed.
 pub fn plan(config: &Config) -> Plan {
     let mut plan = Plan::default();
+    let mut credentials = BTreeMap::new();
     for target in config.probe_targets() {
-        match spec(config, &target) {
+        let name = &target.provider;
+        let read = credentials.entry(name.clone()).or_insert_with(|| credential(config, name));
+        match read.clone().and_then(|credential| spec_with(config, &target, credential)) {
             Ok(spec) => plan.specs.push(spec),
             Err(refusal) => plan.refused.push((target, refusal)),
         }
@@ -50,16 +57,35 @@ pub fn plan(config: &Config) -> Plan {
     plan
 }
 
-/// The probe of one configured target.
+/// The probe of one configured target, with a credential of its own.
 ///
 /// # Errors
 /// [`Refusal`] when it cannot be probed, for a reason the user can act on.
 pub fn spec(config: &Config, target: &Target) -> Result<ProbeSpec, Refusal> {
+    spec_with(config, target, credential(config, &target.provider)?)
+}
+
+/// The probe of one configured target, with its provider's credential.
+pub(super) fn spec_with(
+    config: &Config,
+    target: &Target,
+    credential: Option<Credential>,
+) -> Result<ProbeSpec, Refusal> {
     let provider = config.providers.get(&target.provider).ok_or(Refusal::Unconfigured)?;
-    let credential = provider.api_key.as_ref().map(Credential::read).transpose();
-    let credential = credential.map_err(Refusal::Key)?;
-    let spec = ProbeSpec::new(target.clone(), provider, &config.probes, credential)?;
-    Ok(spec)
+    Ok(ProbeSpec::new(target.clone(), provider, &config.probes, credential)?)
+}
+
+/// What a provider's probes show, to be shared by all of them. Blocks: up to 10 s for a command.
+pub(super) fn credential(
+    config: &Config,
+    provider: &Provider,
+) -> Result<Option<Credential>, Refusal> {
+    let provider = config.providers.get(provider).ok_or(Refusal::Unconfigured)?;
+    if provider.auth() == Auth::SigV4 {
+        return Ok(Some(Credential::signing(provider)?));
+    }
+    let read = provider.api_key.as_ref().map(Credential::read).transpose();
+    read.map_err(|error| Refusal::Key(Arc::new(error)))
 }
 
 /// When all probes run.
@@ -158,6 +184,43 @@ probes: {every: 30s, jitter: 10%, timeout: 9s}
                  carry, check its source",
             ]
         );
+    }
+
+    #[test]
+    fn all_models_of_a_provider_share_one_credential() {
+        let runs = std::env::temp_dir().join(format!("brownout-runs-{}", std::process::id()));
+        let script = format!("echo run >> {}; echo", runs.display());
+        let yaml = format!(
+            "
+providers:
+  vertex:
+    dialect: openai
+    base_url: http://127.0.0.1:8000/v1
+    api_key: {{command: [sh, -c, '{script} key']}}
+    models: [a, b, c]
+  broken:
+    dialect: openai
+    base_url: http://127.0.0.1:8000/v1
+    api_key: {{command: [sh, -c, '{script} >&2; exit 1']}}
+    models: [a, b, c]
+  bedrock:
+    region: eu-west-1
+    models: [us.anthropic.claude-haiku-4-5-v1:0, us.anthropic.claude-opus-4-7-v1:0]
+probes: {{}}
+"
+        );
+        let plan = plan(&Config::parse(&yaml, "brownout.yaml").unwrap());
+        let count = std::fs::read_to_string(&runs).unwrap().lines().count();
+        std::fs::remove_file(&runs).unwrap();
+        assert_eq!(count, 2, "one run for each command");
+        assert_eq!((plan.specs.len(), plan.refused.len()), (5, 3));
+        for pair in plan.specs.windows(2) {
+            let [one, two] = pair else { unreachable!("a window of two") };
+            let credentials = one.credential.as_ref().zip(two.credential.as_ref());
+            let (first, second) = credentials.unwrap();
+            let same_provider = one.target.provider == two.target.provider;
+            assert_eq!(first.is_shared_with(second), same_provider, "{pair:?}");
+        }
     }
 
     #[test]

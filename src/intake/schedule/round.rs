@@ -107,10 +107,12 @@ impl Due<'_> {
         }
     }
 
-    /// Sets aside what the probe may cost.
+    /// Sets aside what the probe may cost: its bound, or what one like it has cost, as a gateway
+    /// may add to the prompt.
     fn reserve(&self) -> Result<Reservation, Shortage> {
         let (now, provider) = (self.deps.clock.now(), &self.spec.target.provider);
-        self.deps.budget.reserve(now, provider, self.spec.cost_bound_usd())
+        let usd = self.spec.cost_bound_usd().max(self.standing.dearest_usd());
+        self.deps.budget.reserve(now, provider, usd)
     }
 
     /// The probe itself, once nothing is in its way: probes, pays and tells.
@@ -125,9 +127,12 @@ impl Due<'_> {
         if occasion == Occasion::Trouble {
             pace::count_faster(standing, deps.adaptive, Instant::now());
         }
+        let mut under_way = UnderWay { due: self, charged_usd: Some(reservation.usd()) };
         let report = self.saying_again(pin!(probe_now())).await;
+        under_way.charged_usd = None;
         let charged_usd = report.charge_usd(spec);
         deps.budget.settle(reservation, charged_usd);
+        standing.note_charge(charged_usd);
         log(&spec.target, &report, standing);
         let report = Box::new(report);
         let (target, told) = (spec.target.clone(), report.clone());
@@ -150,6 +155,21 @@ impl Due<'_> {
                     self.deps.tell(ProbeEvent::Scheduled { target, next_run });
                 }
             }
+        }
+    }
+}
+
+/// A probe in flight; dropped before its end, it tells what it stays charged with.
+struct UnderWay<'a> {
+    due: &'a Due<'a>,
+    charged_usd: Option<f64>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(charged_usd) = self.charged_usd {
+            let target = self.due.spec.target.clone();
+            self.due.deps.tell(ProbeEvent::GivenUp { target, charged_usd });
         }
     }
 }

@@ -50,6 +50,8 @@ struct Memory {
     answered: Option<Timestamp>,
     /// What the last probe complained of.
     complaint: Option<String>,
+    /// What the dearest probe was charged, in US dollars.
+    dearest_usd: f64,
 }
 
 impl Standings {
@@ -102,7 +104,7 @@ impl Standing {
     }
 
     /// When a probe last left, or was left out.
-    pub(super) fn last(&self) -> Option<Instant> {
+    pub fn last(&self) -> Option<Instant> {
         self.memory().last
     }
 
@@ -134,6 +136,17 @@ impl Standing {
     /// The loop has answered this fire, or need not.
     pub fn note_answered(&self, fired: Timestamp) {
         self.memory().answered = Some(fired);
+    }
+
+    /// What the dearest probe so far was charged, in US dollars: the next may cost as much.
+    pub(super) fn dearest_usd(&self) -> f64 {
+        self.memory().dearest_usd
+    }
+
+    /// A probe was charged with this much, in US dollars.
+    pub(super) fn note_charge(&self, usd: f64) {
+        let mut memory = self.memory();
+        memory.dearest_usd = memory.dearest_usd.max(usd);
     }
 
     /// Notes what a probe complained of, if of anything; true if it is a new complaint.

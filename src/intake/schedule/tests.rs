@@ -176,7 +176,7 @@ async fn a_probe_in_flight_is_not_overdue() {
     let journal = journal.lock().unwrap();
     let told = journal.iter().filter_map(|event| match event {
         ProbeEvent::Scheduled { next_run, .. } => next_run.map(|at| at.since(start).as_secs()),
-        ProbeEvent::Finished { .. } | ProbeEvent::Skipped { .. } => None,
+        _ => None,
     });
     let told: Vec<u64> = told.collect();
     assert!(told.len() >= 19, "{told:?}");
@@ -285,4 +285,36 @@ async fn first_probes_do_not_leave_together() {
     delays.dedup();
     assert_eq!(delays.len(), 30);
     assert!(delays[29] - delays[0] > 7 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_given_up_tells_what_it_stays_charged_with() {
+    let price = Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 };
+    let (deps, journal) = deps(None);
+    let spec = spec("m", Some(price));
+    let hangs = std::future::pending::<ProbeReport>;
+    assert!(timeout(SECOND, round(&spec, Occasion::Timetable, &deps, hangs)).await.is_err());
+    let charged: Vec<_> = journal
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            ProbeEvent::GivenUp { charged_usd, .. } => Some(*charged_usd),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(charged, [spec.cost_bound_usd()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_probe_has_cost_is_set_aside_for_the_next() {
+    let price = Price { input_usd_per_mtok: 5.0, output_usd_per_mtok: 25.0 };
+    let (deps, _) = deps(Some(6.0));
+    let spec = spec("m", Some(price));
+    // Far beyond the bound, as a gateway's own prompt may be.
+    let dear = || std::future::ready(report(200_000));
+    let first = round(&spec, Occasion::Timetable, &deps, dear).await;
+    assert!(matches!(first, Round::Finished(_)), "{first:?}");
+    let second = round(&spec, Occasion::Timetable, &deps, dear).await;
+    assert!(matches!(second, Round::Unaffordable(_)), "5 of 6 dollars are spent: {second:?}");
 }

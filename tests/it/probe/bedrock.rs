@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use super::fake::{ANTHROPIC, Act, KEY, Scene, play, response, send};
 use crate::sdk::python;
+use crate::temp::TempFile;
 
 const BEDROCK: Scene = Scene { dialect: Dialect::Bedrock, provider: "bedrock", ..ANTHROPIC };
 
@@ -258,4 +259,79 @@ async fn without_a_region_or_credentials_the_remedy_is_named() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("no AWS credentials found: set AWS_ACCESS_KEY_ID"), "{text}");
+}
+
+/// What STS answers to whoever takes on a role.
+fn assumed_role([id, secret, token]: &[&str; 3]) -> String {
+    format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROA:brownout</AssumedRoleId>\
+         <Arn>arn:aws:sts::123456789012:assumed-role/probes/brownout</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>\
+         </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
+#[tokio::test]
+async fn a_role_is_taken_on_with_what_the_source_profiles_program_prints() {
+    let sts = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bedrock = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sts_url = format!("http://{}", sts.local_addr().unwrap());
+    let address = bedrock.local_addr().unwrap();
+    let printed =
+        format!(r#"{{"Version":1,"AccessKeyId":"AKIDPRINTED","SecretAccessKey":"{SECRET}"}}"#);
+    let printed = TempFile::new("credentials.json", &printed);
+    let profiles = format!(
+        "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/probes\n\
+         external_id = e-17\nrole_session_name = brownout\nsource_profile = base\n\
+         [profile base]\ncredential_process = cat \"{}\"\n",
+        printed.path()
+    );
+    let profiles = TempFile::new("profiles.ini", &profiles);
+    let config = TempFile::new(
+        "role.yaml",
+        &format!("providers: {{bedrock: {{region: eu-west-1, base_url: \"http://{address}\"}}}}\n"),
+    );
+    let assumed = [
+        ("AWS_ACCESS_KEY_ID", "ASIAASSUMED"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", "T0P5ECRETtoken/+="),
+    ];
+    let answer = assumed_role(&assumed.map(|(_, value)| value));
+    let answer = response("200 OK", "content-type: text/xml\r\n", &answer);
+    let acts = stream(&[start(), content(), stop(), usage()]);
+    let serving = async {
+        let assuming = play(sts.accept().await.unwrap().0, &answer).await;
+        (assuming, play(bedrock.accept().await.unwrap().0, &acts).await)
+    };
+    let target = "bedrock/us.anthropic.claude-haiku-4-5-v1:0";
+    let variables = [
+        ("PATH", &*std::env::var("PATH").unwrap()),
+        ("AWS_PROFILE", "team"),
+        ("AWS_CONFIG_FILE", profiles.path()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ("AWS_ENDPOINT_URL_STS", &sts_url),
+    ];
+    let args = [target, "--json", "--config.file", config.path()];
+    let output = program(&args, &variables);
+    tokio::pin!(output);
+    let (assuming, request) = tokio::select! {
+        requests = serving => requests,
+        output = &mut output => panic!("ended before it asked: {output:?}"),
+    };
+    let output = output.await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for part in [
+        "Credential=AKIDPRINTED/",
+        "/eu-west-1/sts/aws4_request",
+        "Action=AssumeRole",
+        "role%2Fprobes",
+        "ExternalId=e-17",
+        "RoleSessionName=brownout",
+    ] {
+        assert!(assuming.contains(part), "{part} is missing in {assuming}");
+    }
+    let signature = signed_by_botocore(&request, &assumed).await;
+    assert!(request.contains(&format!("authorization: {signature}\r\n")), "{signature}");
 }

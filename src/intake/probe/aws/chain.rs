@@ -8,9 +8,10 @@
 
 use std::time::Duration;
 
-use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError as Lookup;
@@ -24,7 +25,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::os_shim_internal::Env;
 
 use super::super::redact;
-use super::process;
+use super::process::{self, Role};
+use crate::ground::causes::with_causes;
 use crate::ground::secret::SecretError;
 
 /// How long looking may take, as for a secret's command.
@@ -51,6 +53,12 @@ pub(crate) enum CredentialsError {
     /// Looking took too long.
     #[error("AWS credentials were not found within 10 s: is the source of the role reachable?")]
     TimedOut,
+    /// The profile asks for what we do not do.
+    #[error(
+        "the AWS profile asks for single sign-on, which is reached through a profile with \
+         credential_process = aws configure export-credentials --profile NAME --format process"
+    )]
+    SingleSignOn,
     /// The profile's program failed.
     #[error("credential_process of the AWS profile: {0}")]
     Process(#[from] SecretError),
@@ -61,6 +69,10 @@ pub(crate) enum CredentialsError {
 
 /// Looks for credentials.
 ///
+/// `env` says which profile is in use, and so whether there is a program to run. Everything after
+/// that goes by the environment of this process, for the chain of the SDK takes no other: a test
+/// with an `env` of its own must not get beyond the program.
+///
 /// # Errors
 /// [`CredentialsError`] with a remedy; it holds nothing of what was found.
 pub(super) async fn find(
@@ -69,10 +81,14 @@ pub(super) async fn find(
     env: &Env,
 ) -> Result<Credentials, CredentialsError> {
     let looking = async {
-        if let Some(argv) = process::command(env).await? {
-            return process::run(argv).await;
-        }
         let region = Region::new(region.to_owned());
+        if let Some(way) = process::way(env).await? {
+            let mut credentials = process::run(way.argv).await?;
+            for role in way.roles {
+                credentials = assume(client, &region, credentials, role).await?;
+            }
+            return Ok(credentials);
+        }
         let config = ProviderConfig::without_region()
             .with_region(Some(region.clone()))
             .with_http_client(Http(client.clone()));
@@ -84,18 +100,36 @@ pub(super) async fn find(
     found.unwrap_or(Err(CredentialsError::TimedOut))
 }
 
+/// Takes on a role, with the credentials of one who may.
+async fn assume(
+    client: &reqwest::Client,
+    region: &Region,
+    credentials: Credentials,
+    role: Role,
+) -> Result<Credentials, CredentialsError> {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .http_client(Http(client.clone()))
+        .credentials_provider(credentials)
+        .load()
+        .await;
+    let mut provider = AssumeRoleProvider::builder(role.arn).configure(&config);
+    if let Some(id) = role.external_id {
+        provider = provider.external_id(id);
+    }
+    // The SDK makes one up where the profile has none.
+    if let Some(name) = role.session_name {
+        provider = provider.session_name(name);
+    }
+    provider.build().await.provide_credentials().await.map_err(explained)
+}
+
 /// The chain's complaint, with its causes; they may quote files and answers.
 fn explained(error: Lookup) -> CredentialsError {
     if matches!(error, Lookup::CredentialsNotLoaded(_)) {
         return CredentialsError::None;
     }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    CredentialsError::Lookup(redact::redact(&text, None, ""))
+    CredentialsError::Lookup(redact::redact(&with_causes(&error), None, ""))
 }
 
 /// The HTTP client of all probes, as the chain wants it.

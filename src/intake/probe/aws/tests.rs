@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::target::Target;
 use crate::ground::catalog::{Auth, Dialect};
 use crate::ground::config::ProbesConfig;
-use crate::intake::probe::ProbeSpec;
+use crate::intake::probe::{Credential, ProbeSpec};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "T0P5ECRETtoken";
@@ -198,8 +198,9 @@ async fn a_probe_without_credentials_is_misconfigured_and_costs_nothing() {
     provider.request.region = Some("eu-west-1".to_owned());
     let target = Target::parse("bedrock/m").unwrap();
     let mut spec = ProbeSpec::new(target, &provider, &ProbesConfig::default(), None).unwrap();
-    assert_eq!(spec.signer.as_ref().unwrap().0.region, "eu-west-1");
-    spec.signer = Some(profile.signer());
+    assert_eq!(signer(&provider).unwrap().0.region, "eu-west-1");
+    assert!(spec.credential.is_some(), "it is signed");
+    spec.credential = Some(Credential::of_signer(profile.signer()));
     let client = crate::intake::probe::client().unwrap();
     let report = crate::intake::probe::probe(&client, &spec, &Clock::manual(NOW)).await;
     assert_eq!(report.class, crate::domain::outcome::Class::Auth);

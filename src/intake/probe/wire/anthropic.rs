@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Answer, PROMPT, Place, Progress, Wire, is_text, join};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_content, is_text, join};
 
 /// The API of Anthropic itself.
 pub(super) struct Messages;
@@ -99,8 +99,8 @@ struct PlainMessage<'a> {
 #[expect(dead_code, reason = "fields are named so that no other is let in")]
 struct PlainDelta<'a> {
     r#type: Option<&'a str>,
-    text: Option<IgnoredAny>,
-    thinking: Option<IgnoredAny>,
+    text: Option<String>,
+    thinking: Option<String>,
     stop_reason: Option<&'a str>,
     stop_sequence: Option<IgnoredAny>,
 }
@@ -126,14 +126,18 @@ fn read_plain(name: &str, data: &str, progress: &mut Progress) -> bool {
     if !is_plain {
         return false;
     }
+    if kind == "content_block_delta"
+        && let Some(PlainDelta { text, thinking, .. }) = delta
+    {
+        progress.content |= [text, thinking].into_iter().flatten().any(|text| !text.is_empty());
+    }
+    progress.terminal |= kind == "message_stop" || (kind == "message_delta" && stop.is_some());
     let usage = match kind {
         "message_start" => event.message.and_then(|message| message.usage),
         "message_delta" => event.usage,
         _ => None,
     };
     read_usage(&usage.unwrap_or_default(), progress);
-    progress.content |= kind == "content_block_delta";
-    progress.terminal |= kind == "message_stop" || (kind == "message_delta" && stop.is_some());
     progress.plain += 1;
     true
 }
@@ -145,7 +149,7 @@ pub(super) fn read_any(name: &str, data: &str, progress: &mut Progress) {
     let kind = event["type"].as_str().unwrap_or(name);
     match kind {
         "message_start" => read_usage(&event["message"]["usage"], progress),
-        "content_block_delta" => progress.content = true,
+        "content_block_delta" => progress.content |= is_content(&event["delta"]),
         "message_delta" => {
             read_usage(&event["usage"], progress);
             // Only `message_stop` follows; an answer that lacks it was still complete.
@@ -193,7 +197,8 @@ mod tests {
 
     #[test]
     fn cached_input_is_input_and_later_counts_do_not_take_away() {
-        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,
+        let start = r#"{"type":"message_start","message":{"type":"message","id":"msg_1",
+            "role":"assistant","model":"m","content":[],"usage":{"input_tokens":10,
             "cache_creation_input_tokens":5,"cache_read_input_tokens":2,"output_tokens":1}}}"#;
         let end = r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},
             "usage":{OTHERS"output_tokens":3}}"#;
@@ -203,6 +208,7 @@ mod tests {
                 let event: Value = serde_json::from_str(data).unwrap();
                 read(event["type"].as_str().unwrap(), data, &mut progress);
             }
+            assert_eq!(progress.plain, 2, "as a probe reads them: {others}");
             let usage = progress.usage;
             assert_eq!((usage.input_tokens, usage.output_tokens), (Some(17), Some(3)), "{others}");
         }

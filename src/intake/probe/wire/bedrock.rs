@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Framing, PROMPT, Place, Progress, Wire, is_text, join, segment};
+use super::{Answer, Framing, PROMPT, Place, Progress, Wire, is_content, is_text, join, segment};
 
 /// The API that is the same for all models of Bedrock.
 pub(super) struct Converse;
@@ -47,7 +47,7 @@ impl Wire for Converse {
         }
         let Ok(event) = serde_json::from_str::<Value>(data) else { return };
         match name {
-            "contentBlockDelta" => progress.content = true,
+            "contentBlockDelta" => progress.content |= is_content(&event["delta"]),
             "messageStop" => progress.terminal |= is_text(&event["stopReason"]),
             "metadata" => read_usage(&event["usage"], progress),
             _ => {}

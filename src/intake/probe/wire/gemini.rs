@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join, segment};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_content, is_error, is_text, join, segment};
 
 /// The version of the API that has every model.
 const VERSION: &str = "v1beta";
@@ -77,8 +77,7 @@ fn read(event: &Value, progress: &mut Progress) {
         return;
     }
     for candidate in event["candidates"].as_array().into_iter().flatten() {
-        let parts = candidate["content"]["parts"].as_array();
-        progress.content |= parts.is_some_and(|parts| !parts.is_empty());
+        progress.content |= is_content(&candidate["content"]["parts"]);
         let reason = &candidate["finishReason"];
         progress.terminal |= is_text(reason) && reason != "FINISH_REASON_UNSPECIFIED";
     }

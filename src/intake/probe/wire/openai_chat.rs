@@ -225,8 +225,10 @@ mod tests {
             ("null", (None, None)),
         ] {
             let mut progress = Progress::default();
-            let data = format!("{{\"choices\":[],\"usage\":{usage}}}");
+            let data =
+                format!(r#"{{"object":"chat.completion.chunk","choices":[],"usage":{usage}}}"#);
             read("", &data, &mut progress);
+            assert_eq!(progress.plain, 1, "as a probe reads it: {usage}");
             let found = progress.usage;
             assert_eq!((found.input_tokens, found.output_tokens), expected, "{usage}");
         }

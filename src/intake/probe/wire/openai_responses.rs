@@ -9,7 +9,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, PROMPT, Place, Progress, Wire, is_error, is_text, join};
+use super::{Answer, PROMPT, Place, Progress, Wire, is_content, is_error, is_text, join};
 
 /// The API as OpenAI made it.
 pub(super) struct Responses;
@@ -56,7 +56,7 @@ impl Wire for Responses {
             "error" => progress.failed = true,
             _ if is_error(&event["error"]) => progress.failed = true,
             // Text, reasoning, a refusal, arguments of a call: all of them are the model's.
-            _ => progress.content |= kind.ends_with(".delta"),
+            _ => progress.content |= kind.ends_with(".delta") && is_content(&event["delta"]),
         }
     }
 

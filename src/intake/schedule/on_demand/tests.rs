@@ -31,12 +31,21 @@ fn target(name: &str) -> Target {
 
 /// A counter that answers until its token is cancelled.
 fn open(usd_per_day: Option<f64>) -> (OnDemand, CancellationToken, impl Future<Output = ()>) {
-    let config = Arc::new(Config::parse(YAML, "brownout.yaml").unwrap());
+    open_with(YAML, usd_per_day, Vec::new())
+}
+
+/// The same of any configuration, with the probes of its schedule.
+fn open_with(
+    yaml: &str,
+    usd_per_day: Option<f64>,
+    specs: Vec<ProbeSpec>,
+) -> (OnDemand, CancellationToken, impl Future<Output = ()>) {
+    let config = Arc::new(Config::parse(yaml, "brownout.yaml").unwrap());
     let clock = Clock::manual(Timestamp::from_secs(1_777_000_000));
     let budget = Arc::new(Budget::new(BudgetConfig::of(usd_per_day)));
     let deps = Deps::new(client().unwrap(), clock, budget, Arc::new(|_| {}));
     let (on_demand, token) = (OnDemand::default(), CancellationToken::new());
-    let running = on_demand.clone().run(config, Vec::new(), deps, token.clone());
+    let running = on_demand.clone().run(config, specs, deps, token.clone());
     (on_demand, token, running)
 }
 
@@ -101,4 +110,37 @@ async fn why_there_is_no_answer_is_told() {
     };
     tokio::join!(running, asking);
     assert_eq!(class(&on_demand, "local/b").await, Err(Unanswered::GivenUp));
+}
+
+#[tokio::test]
+async fn a_provider_reads_its_key_once_whoever_asks() {
+    let runs = std::env::temp_dir().join(format!("brownout-asked-{}", std::process::id()));
+    let yaml = format!(
+        "
+providers:
+  local:
+    dialect: openai
+    base_url: http://127.0.0.1:1/v1
+    api_key: {{command: [sh, -c, 'echo run >> {}; echo key']}}
+    models: [a, b, c]
+",
+        runs.display()
+    );
+    let count = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    let config = Config::parse(&yaml, "brownout.yaml").unwrap();
+    let planned = vec![super::super::spec(&config, &target("local/a")).unwrap()];
+    assert_eq!(count(), 1);
+    // Who has no probe of the schedule to take it from reads it once more, for all.
+    for (specs, expected) in [(planned, 1), (Vec::new(), 2)] {
+        let (on_demand, token, running) = open_with(&yaml, None, specs);
+        let asking = async {
+            tokio::task::yield_now().await;
+            let (b, c) = tokio::join!(class(&on_demand, "local/b"), class(&on_demand, "local/c"));
+            assert_eq!((b, c), (Ok(Class::Network), Ok(Class::Network)));
+            token.cancel();
+        };
+        tokio::join!(running, asking);
+        assert_eq!(count(), expected);
+    }
+    std::fs::remove_file(&runs).unwrap();
 }

@@ -27,7 +27,7 @@ fn finished_of(journal: &Mutex<Vec<ProbeEvent>>, wanted: &Target) -> usize {
     let journal = journal.lock().unwrap();
     let finished = journal.iter().filter_map(|event| match event {
         ProbeEvent::Finished { target, .. } => Some(target),
-        ProbeEvent::Scheduled { .. } | ProbeEvent::Skipped { .. } => None,
+        _ => None,
     });
     finished.filter(|target| *target == wanted).count()
 }
