@@ -185,7 +185,10 @@ fn report(
         cost_usd,
         usage: exchange.usage,
         request_id: request_id(&exchange.headers, key.map(Secret::expose)),
-        retry_after: retry_after(&exchange.headers, &exchange.body, at),
+        // A complete answer asks nobody to wait, whatever it says of limits.
+        retry_after: (verdict.class != Class::Ok)
+            .then(|| retry_after(&exchange.headers, &exchange.body, at))
+            .flatten(),
         quotas: quotas(&exchange.headers, at),
         may_have_been_sent: matches!(
             exchange.connection,

@@ -3,7 +3,7 @@
 //! Each target has a loop of its own that probes one at a time; a due moment that comes while a
 //! probe is in flight is never made up for. Loops start apart and drift apart (jitter), so probes
 //! do not leave together. A loop waits for its [`Bell`], or for less while its target is troubled;
-//! then one [`round`] takes place: it passes the gates that bound what is in flight, asks whether
+//! then one [`round()`] takes place: it passes the gates that bound what is in flight, asks whether
 //! clients supply the evidence anyway and whether the day's budget allows it, probes, pays, and
 //! tells. A skip is an event like a result, so that nobody takes silence for health.
 //!

@@ -2,7 +2,6 @@
 
 use crate::domain::time::Timestamp;
 
-use super::header;
 use super::hints::reset;
 
 /// One limit of the account, as a provider's answer states it.
@@ -100,20 +99,29 @@ const UNIFIED: &[(&str, [&str; 2])] = &[
 /// The limits that an answer's headers state, each kind at most once; resets given as durations
 /// count from `now`.
 pub fn quotas(headers: &[(String, String)], now: Timestamp) -> Vec<Quota> {
+    // Most answers have a dozen other headers, and each limit is looked for by name.
+    let stated: Vec<_> = headers.iter().filter(|(name, _)| is_of_limits(name)).collect();
+    let header = |wanted: &str| {
+        let found = stated.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.as_str())
+    };
     let mut found: Vec<Quota> = Vec::new();
+    if stated.is_empty() {
+        return found;
+    }
     let limits = LIMITS.iter().map(|(kind, [limit, remaining, reset_at])| Quota {
         kind,
-        limit: header(headers, limit).and_then(count),
-        remaining: header(headers, remaining).and_then(count),
-        reset: header(headers, reset_at).and_then(|text| reset(text, now)),
+        limit: header(limit).and_then(count),
+        remaining: header(remaining).and_then(count),
+        reset: header(reset_at).and_then(|text| reset(text, now)),
     });
     let windows = UNIFIED.iter().map(|(kind, [utilisation, reset_at])| {
-        let used = header(headers, utilisation).and_then(count);
+        let used = header(utilisation).and_then(count);
         Quota {
             kind,
             limit: used.map(|_| 1.0),
             remaining: used.map(|used| (1.0 - used).max(0.0)),
-            reset: header(headers, reset_at).and_then(|text| reset(text, now)),
+            reset: header(reset_at).and_then(|text| reset(text, now)),
         }
     });
     for quota in limits.chain(windows) {
@@ -124,6 +132,13 @@ pub fn quotas(headers: &[(String, String)], now: Timestamp) -> Vec<Quota> {
         }
     }
     found
+}
+
+/// Whether a header may be one of those above.
+fn is_of_limits(name: &str) -> bool {
+    ["x-ratelimit-", "anthropic-"].into_iter().any(|start| {
+        name.get(..start.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(start))
+    })
 }
 
 /// A count, or the first of a list (`100, 100;w=60`).

@@ -24,6 +24,9 @@ use crate::domain::classify::Transport;
 /// comments over a whole minute, and none for a body bomb.
 pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Room for the usual answer: a dozen events.
+const BODY_BYTES_USUAL: usize = 4 * 1024;
+
 /// How long to wait for what follows a complete answer (usage, `[DONE]`, the end of the body).
 /// Reading to the end is what lets the connection be used again.
 const LINGER: Duration = Duration::from_secs(2);
@@ -250,7 +253,7 @@ impl Reader {
         Self {
             wire,
             started,
-            raw: Vec::new(),
+            raw: Vec::with_capacity(BODY_BYTES_USUAL),
             decoder: Decoder::new(wire.framing()),
             progress: Progress::default(),
             events,

@@ -115,7 +115,8 @@ impl ProbeSpec {
         })
     }
 
-    /// The most one probe may cost in US dollars; without a known price, [`PRICE_ASSUMED`] counts.
+    /// The most one probe may cost in US dollars; without a known price,
+    /// [`PRICE_ASSUMED`](super::PRICE_ASSUMED) counts.
     pub fn cost_bound_usd(&self) -> f64 {
         cost::bound_usd(self.price.as_ref(), self.max_tokens)
     }

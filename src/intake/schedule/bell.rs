@@ -1,6 +1,6 @@
 //! What makes a loop probe: an interval with jitter, or the fires of a cron expression.
 //!
-//! Intervals run on the runtime's clock. Fires come from the one [`CronBell`](super::CronBell)
+//! Intervals run on the runtime's clock. Fires come from the one [`CronBell`]
 //! that all loops share; each loop is late by a share of its own, so that they do not leave
 //! together, and by its luck.
 
