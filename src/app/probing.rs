@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::outcome::{Class, Source};
@@ -15,7 +16,7 @@ use crate::ground::clock::Clock;
 use crate::ground::config::{Config, ProbesConfig, WhenClientsReport};
 use crate::intake::probe::{self, Client, ProbeSpec};
 use crate::intake::schedule::{
-    self, Bill, Deps, Occasion, Plan, ProbeEvent, Refusal, Ring, Timetable,
+    self, Bell, Bill, Deps, Occasion, Plan, ProbeEvent, Refusal, Ring, Timetable,
 };
 use crate::store::snapshot::ProbeView;
 use crate::store::{Arrival, Store};
@@ -128,20 +129,12 @@ impl Probing {
         for spec in &course.specs {
             let mut bell = timetable.bell();
             let goes_on = before.is_some_and(|before| before.runs(spec, &course.probes));
+            let standing = parts.standings.of(&spec.target);
             let view = known.target(&spec.target).and_then(|view| view.probe.as_ref());
-            if let Some(view) = view.filter(|view| view.misconfigured.is_none())
-                && let Some(next_run) = view.next_run
-                && goes_on
-            {
-                let last = parts.standings.of(&spec.target).last();
-                bell = match last.filter(|_| next_run <= now) {
-                    // It was in flight, or about to be.
-                    Some(last) => bell.resumed_after(last),
-                    None => bell.resumed_at(next_run, now),
-                };
+            if let Some(view) = view.filter(|_| goes_on) {
+                bell = resumed(bell, view, standing.last(), now);
             }
             if let Some(fired) = ring.and_then(|ring| ring.fired) {
-                let standing = parts.standings.of(&spec.target);
                 if !goes_on {
                     // A new one begins with the next fire.
                     standing.note_answered(fired);
@@ -231,6 +224,18 @@ fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps {
 struct Sufficient {
     clients: u64,
     every: Duration,
+}
+
+/// The bell of a probe that stays as it is across a reload: it goes on with what it waited for.
+fn resumed(bell: Bell, view: &ProbeView, last: Option<Instant>, now: Timestamp) -> Bell {
+    match (view.next_run, last) {
+        // A misconfigured one is tried soon: its repair may be why there was a reload.
+        _ if view.misconfigured.is_some() => bell,
+        (None, _) => bell,
+        // It was in flight, or about to be.
+        (Some(next_run), Some(last)) if next_run <= now => bell.resumed_after(last),
+        (Some(next_run), _) => bell.resumed_at(next_run, now),
+    }
 }
 
 /// What probes will cost, in the log before they do.

@@ -78,7 +78,7 @@ async fn the_loop_keeps_probing_on_one_warm_connection_until_told_to_stop() {
 }
 
 #[tokio::test]
-async fn shutdown_gives_up_a_probe_in_flight_and_records_nothing() {
+async fn shutdown_gives_up_a_probe_in_flight_and_records_only_its_charge() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let spec = ANTHROPIC.spec(listener.local_addr().unwrap().port());
     let (deps, mut events) = deps();
@@ -93,7 +93,13 @@ async fn shutdown_gives_up_a_probe_in_flight_and_records_nothing() {
     };
     let ((), _socket) =
         tokio::time::timeout(PATIENCE, async { tokio::join!(running, stopping) }).await.unwrap();
+    let mut given_up = 0;
     while let Some(event) = events.recv().await {
-        assert!(matches!(event, ProbeEvent::Scheduled { .. }), "{event:?}");
+        match event {
+            ProbeEvent::Scheduled { .. } => {}
+            ProbeEvent::GivenUp { charged_usd, .. } if charged_usd > 0.0 => given_up += 1,
+            other => panic!("{other:?}"),
+        }
     }
+    assert_eq!(given_up, 1, "it may be billed");
 }
