@@ -111,7 +111,7 @@ impl Due<'_> {
     /// may add to the prompt.
     fn reserve(&self) -> Result<Reservation, Shortage> {
         let (now, provider) = (self.deps.clock.now(), &self.spec.target.provider);
-        let usd = self.spec.cost_bound_usd().max(self.standing.dearest_usd());
+        let usd = self.spec.cost_bound_usd().max(self.standing.dearest_usd(now));
         self.deps.budget.reserve(now, provider, usd)
     }
 
@@ -132,7 +132,7 @@ impl Due<'_> {
         under_way.charged_usd = None;
         let charged_usd = report.charge_usd(spec);
         deps.budget.settle(reservation, charged_usd);
-        standing.note_charge(charged_usd);
+        standing.note_charge(deps.clock.now(), charged_usd);
         log(&spec.target, &report, standing);
         let report = Box::new(report);
         let (target, told) = (spec.target.clone(), report.clone());

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::domain::outcome::Signal;
 use crate::domain::target::Target;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, Timestamp};
 use crate::store::snapshot::{Snapshot, TargetView};
 
 /// P(healthy) at or below which a target is troubled. What is believed of a target without
@@ -50,8 +50,9 @@ struct Memory {
     answered: Option<Timestamp>,
     /// What the last probe complained of.
     complaint: Option<String>,
-    /// What the dearest probe was charged, in US dollars.
-    dearest_usd: f64,
+    /// The UTC day of the dearest probe, as days since the epoch, and what it was charged in US
+    /// dollars.
+    dearest: (u64, f64),
 }
 
 impl Standings {
@@ -138,15 +139,17 @@ impl Standing {
         self.memory().answered = Some(fired);
     }
 
-    /// What the dearest probe so far was charged, in US dollars: the next may cost as much.
-    pub(super) fn dearest_usd(&self) -> f64 {
-        self.memory().dearest_usd
+    /// What the dearest probe of the day of `now` was charged, in US dollars: the next may cost as
+    /// much. A new day forgets it, or one broken count of tokens would end all probes.
+    pub(super) fn dearest_usd(&self, now: Timestamp) -> f64 {
+        let (day, usd) = self.memory().dearest;
+        if day == now.millis() / DAY_MS { usd } else { 0.0 }
     }
 
     /// A probe was charged with this much, in US dollars.
-    pub(super) fn note_charge(&self, usd: f64) {
-        let mut memory = self.memory();
-        memory.dearest_usd = memory.dearest_usd.max(usd);
+    pub(super) fn note_charge(&self, now: Timestamp, usd: f64) {
+        let usd = usd.max(self.dearest_usd(now));
+        self.memory().dearest = (now.millis() / DAY_MS, usd);
     }
 
     /// Notes what a probe complained of, if of anything; true if it is a new complaint.

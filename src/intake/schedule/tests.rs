@@ -317,4 +317,10 @@ async fn what_a_probe_has_cost_is_set_aside_for_the_next() {
     assert!(matches!(first, Round::Finished(_)), "{first:?}");
     let second = round(&spec, Occasion::Timetable, &deps, dear).await;
     assert!(matches!(second, Round::Unaffordable(_)), "5 of 6 dollars are spent: {second:?}");
+    // One broken count of tokens does not end all probes.
+    deps.budget.set_limits(BudgetConfig::of(Some(1.0)));
+    deps.clock.advance(Duration::from_secs(24 * 3_600));
+    let cheap = || std::future::ready(report(1));
+    let next_day = round(&spec, Occasion::Timetable, &deps, cheap).await;
+    assert!(matches!(next_day, Round::Finished(_)), "{next_day:?}");
 }
