@@ -9,8 +9,9 @@
 //! 3. [`store`]: the book of counts and the detectors' second-by-second tick.
 //! 4. [`intake`] (bytes and probes to outcomes) and [`answers`] (snapshot to bytes), side by side.
 //! 5. [`http`]: sockets, routes, limits.
-//! 6. [`simulator`]: providers played on loopback, for the demo and the tests.
-//! 7. [`app`] builds and supervises everything; [`cli`] has one file per subcommand.
+//! 6. [`mixin`]: the alert rules and dashboards, printed from the table of metrics.
+//! 7. [`simulator`]: providers played on loopback, for the demo and the tests.
+//! 8. [`app`] builds and supervises everything; [`cli`] has one file per subcommand.
 
 pub mod domain;
 pub mod ground;
@@ -18,6 +19,7 @@ pub mod store;
 pub mod intake;
 pub mod answers;
 pub mod http;
+pub mod mixin;
 pub mod simulator;
 pub mod app;
 pub mod cli;

@@ -4,7 +4,7 @@ use super::{Source, functions};
 
 /// Floors from the bottom up; modules of one rank stand side by side and never import each other.
 /// The simulator stands beside `http`: it may be used by `app` and `cli` only.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("domain", 0),
     ("ground", 1),
     ("store", 2),
@@ -12,6 +12,7 @@ const FLOORS: [(&str, u8); 10] = [
     ("answers", 3),
     ("keeping", 3),
     ("http", 4),
+    ("mixin", 4),
     ("simulator", 4),
     ("app", 5),
     ("cli", 6),
