@@ -19,7 +19,7 @@ pub fn all() -> Vec<Dashboard> {
 /// Colours of a ratio of overload: the thresholds of the states, which are those of the alerts.
 fn by_overload() -> Vec<Step> {
     let bounds = Bounds::OVERLOAD;
-    let above = [(bounds.healthy(), Colour::Orange), (bounds.overloaded(), Colour::Vermilion)];
+    let above = [(bounds.healthy(), Colour::Yellow), (bounds.overloaded(), Colour::Vermilion)];
     by_threshold(Colour::Green, &above)
 }
 

@@ -5,16 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::DataSource;
 
-/// Colours that mean something, from Okabe and Ito's palette and Tol's, which people with any
-/// kind of colour vision can tell apart.
+/// Colours that mean something, after Okabe and Ito's palette and Tol's. People with any kind of
+/// colour vision tell them apart: unknown is lighter and degraded yellower than in theirs, for
+/// to a deuteranope their grey was the green, and their orange too near the vermilion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Colour {
     /// Healthy.
     #[serde(rename = "#009E73")]
     Green,
     /// Degraded, above the first threshold.
-    #[serde(rename = "#E69F00")]
-    Orange,
+    #[serde(rename = "#F0C000")]
+    Yellow,
     /// Overloaded, above the second threshold.
     #[serde(rename = "#D55E00")]
     Vermilion,
@@ -22,7 +23,7 @@ pub enum Colour {
     #[serde(rename = "#882255")]
     Wine,
     /// Unknown, or of no meaning.
-    #[serde(rename = "#8E8E8E")]
+    #[serde(rename = "#C8C8C8")]
     Grey,
     /// What is neither good nor bad.
     #[serde(rename = "#0072B2")]
@@ -240,7 +241,7 @@ impl Panel {
     pub fn stat(title: &'static str, description: &'static str, unit: Unit) -> Self {
         let options = json!({
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-            "colorMode": "background", "graphMode": "none", "justifyMode": "auto",
+            "colorMode": "background_solid", "graphMode": "none", "justifyMode": "auto",
             "orientation": "auto", "textMode": "value", "wideLayout": true,
         });
         Self::new("stat", title, description, options)
