@@ -5,6 +5,7 @@ mod classify;
 mod config;
 mod cron;
 mod daemon;
+mod deployment;
 mod detect;
 mod exposition;
 mod golden;
