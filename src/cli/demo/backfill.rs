@@ -65,17 +65,17 @@ pub(super) struct Args {
     file: Option<PathBuf>,
 
     /// How much of the past to write
-    #[arg(long = "backfill.span", value_name = "DURATION", default_value = "1d",
+    #[arg(long = "backfill.span", value_name = "DURATION", default_value = "1d", requires = "file",
           value_parser = humantime::parse_duration)]
     span: Duration,
 
     /// Time between two scrapes
-    #[arg(long = "backfill.step", value_name = "DURATION", default_value = "1m",
+    #[arg(long = "backfill.step", value_name = "DURATION", default_value = "1m", requires = "file",
           value_parser = humantime::parse_duration)]
     step: Duration,
 
     /// When the past ends, as 2026-04-24T14:00:00Z; by default it ends now
-    #[arg(long = "backfill.end", value_name = "TIME", value_parser = parse_time)]
+    #[arg(long = "backfill.end", value_name = "TIME", requires = "file", value_parser = parse_time)]
     end: Option<Timestamp>,
 }
 
