@@ -121,7 +121,8 @@ mod tests {
     fn points_of_a_series_stand_together_and_gaps_stay_gaps() {
         let mut exposition = Exposition::default();
         let scrapes = [
-            "# HELP a Help.\n# TYPE a counter\na_total{b=\"c d\"} 1\n# TYPE x gauge\nx 0.25\n# EOF\n",
+            "# HELP a Help.\n# TYPE a counter\na_total{b=\"c d\"} 1\n\
+             # TYPE x gauge\nx 0.25\n# EOF\n",
             "# HELP a Help.\n# TYPE a counter\na_total{b=\"e\"} 7\n# TYPE x gauge\nx 1e-7\n# EOF\n",
             "# HELP a Help.\n# TYPE a counter\na_total{b=\"c d\"} 3\n# EOF\n",
         ];
