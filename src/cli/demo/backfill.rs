@@ -36,15 +36,15 @@ const SPAN_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Who is said to have been scraped.
 const LABELS: &str = "job=\"brownout\",instance=\"demo:10529\"";
 
-/// Money that lasts for most of a day, and for one provider only until the afternoon.
+/// Money that lasts for the day, but for one provider only until the morning.
 const PROBES: &str = "every: 1m, when_clients_report: reduce, \
-                      budget: {usd_per_day: 0.5, per_provider: {openai: 0.02}}";
+                      budget: {usd_per_day: 0.5, per_provider: {anthropic: 0.3, openai: 0.02}}";
 
 /// Where nothing listens: no request leaves.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A configuration that could not be loaded is in place from this time of day for this long.
-const BROKEN_RELOAD: (u64, u64) = (9 * 60 + 20, 12);
+const BROKEN_RELOAD: (u64, u64) = (14 * 60 + 20, 25);
 
 /// In this hour of the day a client reports records without a model.
 const CARELESS_HOUR: u64 = 11;
