@@ -6,6 +6,7 @@
 
 mod parts;
 mod probing;
+pub mod rehearsal;
 mod status_pages;
 
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@
 //! bytes from an answer, and map errors to one JSON shape. No decision is taken here.
 
 pub mod access;
+pub mod in_process;
 pub mod limits;
 pub mod server;
 

@@ -25,7 +25,7 @@ mod weather;
 pub use dialect::Dialect;
 pub use fate::Fate;
 pub use fleet::{Call, Fleet, UnknownTarget};
-pub use history::history;
+pub use history::{Bygone, history};
 pub use kind::Kind;
 pub use ledger::LedgerRow;
 pub use node::Problem;

@@ -181,7 +181,8 @@ impl Probing {
     }
 }
 
-fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps {
+/// What the probes of `parts` share.
+pub(super) fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps {
     let (store, clock) = (parts.store.clone(), parts.clock.clone());
     let listener = Arc::new(move |event| note(&store, &clock, event));
     let mut deps = Deps::new(client, parts.clock.clone(), Arc::clone(&parts.budget), listener);

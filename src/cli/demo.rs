@@ -8,21 +8,26 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Daemon, Settings, Signals};
-use crate::domain::outcome::Class;
 use crate::domain::target::Target;
-use crate::domain::time::{DAY_MS, millis_of};
+use crate::domain::time::DAY_MS;
 use crate::ground::clock::Clock;
 use crate::ground::config::Config;
 use crate::ground::self_stats::SelfStats;
 use crate::ground::telemetry::{self, LogFormat};
-use crate::simulator::{self, Call, Fate, Fleet};
+use crate::simulator::{self, Call, Fleet};
 use crate::store::{Arrival, Store};
+
+mod backfill;
+mod exposition;
+mod past;
+mod record;
+
+use record::Record;
 
 use super::client::{Client, DaemonArgs};
 use super::listen_address::ListenAddress;
@@ -54,16 +59,23 @@ pub struct Args {
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn",
           value_parser = telemetry::parse_level)]
     log_level: String,
+
+    #[command(flatten)]
+    backfill: backfill::Args,
 }
 
-/// Runs the demo until Ctrl-C.
+/// Runs the demo until Ctrl-C, or writes its past and ends.
 ///
 /// # Errors
-/// When an address cannot be bound or a part fails.
+/// When an address cannot be bound, the file cannot be written or a part fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stats = SelfStats::new();
     telemetry::init(&args.log_level, LogFormat::Logfmt, stats.clone())?;
-    super::block_on(demo(args, stats))?;
+    if args.backfill.is_wanted() {
+        super::block_on(backfill::write(args.backfill, args.seed, stats))?;
+    } else {
+        super::block_on(demo(args, stats))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,7 +86,7 @@ async fn demo(args: Args, stats: SelfStats) -> anyhow::Result<()> {
     let simulator = format!("http://{}", providers.local_addr()?);
     let scenario = simulator::demo();
     let fleet = Fleet::new(scenario.clone(), Some(args.seed));
-    let config = config(&fleet.traffic(), &simulator)?;
+    let config = config(&fleet.traffic(), &simulator, &probes())?;
     let settings =
         Settings { config, config_file: None, probes: Vec::new(), clock: Clock::System, stats };
     let daemon = Daemon::start(settings, listener)?;
@@ -115,20 +127,21 @@ async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener
     })
 }
 
+/// How the demo probes. The money is play money, and a demo that is left running should go on.
+fn probes() -> String {
+    format!("every: {PROBE_EVERY}, when_clients_report: always, budget: {{usd_per_day: 10000}}")
+}
+
 /// The configuration a user would write, with the simulator in the place of the providers. The
 /// provider without traffic has no key either, so that nothing at all is known of it.
-fn config(targets: &[(Target, f64)], simulator: &str) -> anyhow::Result<Config> {
+fn config(targets: &[(Target, f64)], simulator: &str, probes: &str) -> anyhow::Result<Config> {
     let mut providers: BTreeMap<&str, (Vec<&str>, bool)> = BTreeMap::new();
     for (target, requests_per_second) in targets {
         let (models, busy) = providers.entry(target.provider.as_str()).or_default();
         models.push(target.model.as_str());
         *busy |= *requests_per_second > 0.0;
     }
-    // The money is play money, and a demo that is left running should go on.
-    let budget = "budget: {usd_per_day: 10000}";
-    let mut yaml =
-        format!("probes: {{every: {PROBE_EVERY}, when_clients_report: always, {budget}}}\n");
-    yaml.push_str("providers:\n");
+    let mut yaml = format!("probes: {{{probes}}}\nproviders:\n");
     for (provider, (models, busy)) in providers {
         let path = if provider == "anthropic" { "" } else { "/v1" };
         let models = models.join(", ");
@@ -145,7 +158,8 @@ fn import_a_day(store: &Store, scenario: &simulator::Scenario, seed: u64) {
     let now = Clock::System.now();
     // A minute short of the limit on late outcomes, so that nothing falls off while it is read.
     let from = now.minus(Duration::from_millis(DAY_MS - 60_000));
-    let day: Vec<_> = simulator::history(scenario, seed, from, now).collect();
+    let day: Vec<_> =
+        simulator::history(scenario, seed, from, now).map(|bygone| bygone.outcome()).collect();
     store.record(&day, Arrival::History, now);
 }
 
@@ -173,44 +187,6 @@ async fn report(fleet: Fleet, client: Client, shutdown: CancellationToken) -> an
         }
     }
     Ok(())
-}
-
-/// What a client reports that keeps the status, the error body and the times.
-#[derive(Serialize)]
-struct Record<'a> {
-    provider: &'a str,
-    model: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<&'static str>,
-    ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttft_ms: Option<u64>,
-    service: &'static str,
-}
-
-impl<'a> Record<'a> {
-    fn new(target: &'a Target, fate: &Fate) -> Self {
-        let cut = matches!(fate.class, Class::Network).then_some("reset");
-        let late = matches!(fate.class, Class::Timeout).then_some("timeout");
-        let in_stream = fate.code == Some(200) && fate.class != Class::Ok;
-        Self {
-            provider: target.provider.as_str(),
-            model: target.model.as_str(),
-            status: fate.code,
-            error: cut.or(late),
-            body: fate.error_body(target),
-            phase: in_stream.then_some("stream"),
-            ms: millis_of(fate.duration),
-            ttft_ms: fate.time_to_first_token.map(millis_of),
-            service: "demo",
-        }
-    }
 }
 
 /// Shows the table once there is something to see.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::dialect::{Dialect, Voice};
+use super::dialect::{Dialect, Headers, Limits, REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE, Voice};
 use super::kind::Kind;
 use super::weather::Weather;
 use crate::domain::outcome::{Attempt, Class, Outcome, Source};
 use crate::domain::target::Target;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{MINUTE_MS, Timestamp};
 
 /// A refusal is quicker than an answer: this share of the answer's time.
 const REFUSAL_SHARE: f64 = 0.1;
@@ -57,6 +57,32 @@ impl Fate {
             return Some(voice.dialect.speech().overload_text(&voice));
         }
         voice.reply(self.kind, self.retry_after.unwrap_or_default()).map(|reply| reply.body)
+    }
+
+    /// The headers that tell how the account's limits stand after `served` requests of a minute,
+    /// in the provider's own names.
+    pub fn limit_headers(
+        &self,
+        target: &Target,
+        served: u64,
+        now: Timestamp,
+    ) -> Vec<(&'static str, String)> {
+        self.limits(Dialect::of(target.provider.as_str()), served, now)
+    }
+
+    /// The same in a dialect of the client's choice: a minute's allowance, empty when throttled.
+    pub(super) fn limits(&self, dialect: Dialect, served: u64, now: Timestamp) -> Headers {
+        let throttled = self.retry_after.is_some();
+        let to_minute = Duration::from_millis(MINUTE_MS - now.millis() % MINUTE_MS);
+        let reset_in = self.retry_after.unwrap_or(to_minute);
+        let served = served % REQUESTS_PER_MINUTE;
+        let requests_remaining = if throttled { 0 } else { REQUESTS_PER_MINUTE - served };
+        dialect.speech().limits(&Limits {
+            requests_remaining,
+            tokens_remaining: TOKENS_PER_MINUTE / REQUESTS_PER_MINUTE * requests_remaining,
+            reset_in,
+            reset_at: now.plus(reset_in),
+        })
     }
 }
 

@@ -6,8 +6,9 @@
 //! to what the live fleet shows. An outage has no daily rhythm: it exists only in incidents and
 //! in those last minutes.
 //!
-//! It is scenery, not a second simulation: counts are expected values with a little noise, all
-//! of them first attempts, and the ledger does not hold them.
+//! It is scenery, not a second simulation: counts are expected values with a little noise, and
+//! the ledger does not hold them. Clients try some of what failed a second time, in the same
+//! weather.
 
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::dialect::Dialect;
-use super::fate::{pace, timed};
+use super::fate::{Fate, pace, timed};
 use super::fleet::fingerprint;
-use super::kind::Kind;
+use super::kind::{Kind, Trouble};
 use super::scenario::Scenario;
 use super::weather::Weather;
 use crate::domain::outcome::{Attempt, Outcome};
@@ -51,6 +52,31 @@ const LOAD: [(f64, f64); 8] = [
 /// Good answers of a minute come in three paces: most usual, some slower, a few slow.
 const PACES: [(f64, f64); 3] = [(0.55, 0.8), (0.35, 1.1), (0.10, 2.0)];
 
+/// Share of the refusals worth another try that clients do try again.
+const RETRIED: f64 = 0.5;
+
+/// Some requests of one minute that fared alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bygone {
+    /// Whom they were for.
+    pub target: Target,
+    /// First tries or later ones.
+    pub attempt: Attempt,
+    /// The middle of their minute.
+    pub at: Timestamp,
+    /// How many, at least one.
+    pub count: u32,
+    /// What became of each.
+    pub fate: Fate,
+}
+
+impl Bygone {
+    /// The same as one outcome with a count.
+    pub fn outcome(&self) -> Outcome {
+        Outcome { count: self.count, ..self.fate.outcome(&self.target, self.attempt, self.at) }
+    }
+}
+
 /// The past of one target.
 struct Past {
     target: Target,
@@ -60,6 +86,8 @@ struct Past {
     rng: StdRng,
     /// What is left of the expected counts once whole requests are taken.
     owed: [f64; Kind::COUNT],
+    /// The same of the second tries.
+    owed_again: f64,
 }
 
 /// The history of every target that has traffic, in whole minutes from `from` to before `to`,
@@ -69,7 +97,7 @@ pub fn history(
     seed: u64,
     from: Timestamp,
     to: Timestamp,
-) -> impl Iterator<Item = Outcome> + use<> {
+) -> impl Iterator<Item = Bygone> + use<> {
     let minutes = from.millis().div_ceil(MINUTE_MS)..to.millis() / MINUTE_MS;
     let pasts: Vec<_> = scenario
         .plans
@@ -84,6 +112,7 @@ pub fn history(
                 incidents: incidents(&mut rng, from, to),
                 rng,
                 owed: [0.0; Kind::COUNT],
+                owed_again: 0.0,
             }
         })
         .collect();
@@ -96,7 +125,7 @@ pub fn history(
 }
 
 impl Past {
-    fn minute(&mut self, start: Timestamp, leads_up: bool) -> Vec<Outcome> {
+    fn minute(&mut self, start: Timestamp, leads_up: bool) -> Vec<Bygone> {
         // The middle of the minute stands for all of it.
         let at = start.plus(Duration::from_millis(MINUTE_MS / 2));
         let load = load(at);
@@ -104,15 +133,20 @@ impl Past {
         let noise = self.rng.random_range(0.9..1.1);
         let requests = self.requests_per_minute * load * noise;
         let mut left = requests;
-        let mut outcomes = Vec::new();
+        let (mut bygones, mut again) = (Vec::new(), 0.0);
         for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Ok) {
             let factor = trouble(kind, load, incident, leads_up);
             let expected = requests * (self.weather.ratio(kind) * factor).min(RATIO_MAX);
             let expected = expected.min(left);
             left -= expected;
             let count = self.whole(kind, expected);
-            outcomes.extend(self.outcome(kind, at, count, 1.0));
+            if kind.trouble().is_some_and(Trouble::is_retryable) {
+                again += f64::from(count) * RETRIED;
+            }
+            bygones.extend(self.bygone(kind, at, count, 1.0));
         }
+        let retries = self.retries(again, requests, &bygones);
+        bygones.extend(retries);
         let mut fine = self.whole(Kind::Ok, left);
         for (share, usual) in PACES.into_iter().rev() {
             // The first pace, last in turn, takes what rounding left.
@@ -120,9 +154,27 @@ impl Past {
             fine -= count;
             // A busy provider is a slower one.
             let slower = usual * (1.0 + 0.4 * load);
-            outcomes.extend(self.outcome(Kind::Ok, at, count, slower));
+            bygones.extend(self.bygone(Kind::Ok, at, count, slower));
         }
-        outcomes
+        bygones
+    }
+
+    /// What became of the second tries: they fare as the first ones of their minute did.
+    fn retries(&mut self, tries: f64, requests: f64, first: &[Bygone]) -> Vec<Bygone> {
+        self.owed_again += tries;
+        let mut left = self.owed_again.floor() as u32;
+        self.owed_again -= f64::from(left);
+        let mut retries = Vec::new();
+        for bygone in first {
+            let share = f64::from(bygone.count) / requests.max(1.0);
+            let count = ((share * f64::from(left)).round() as u32).min(left);
+            left -= count;
+            retries.extend(self.bygone(bygone.fate.kind, bygone.at, count, 1.0));
+        }
+        if let Some(bygone) = first.first() {
+            retries.extend(self.bygone(Kind::Ok, bygone.at, left, 1.0));
+        }
+        retries.into_iter().map(|bygone| Bygone { attempt: Attempt::Retry, ..bygone }).collect()
     }
 
     /// Whole requests out of an expected number; the rest is owed to the next minute.
@@ -134,12 +186,12 @@ impl Past {
         whole as u32
     }
 
-    fn outcome(&mut self, kind: Kind, at: Timestamp, count: u32, slower: f64) -> Option<Outcome> {
+    fn bygone(&mut self, kind: Kind, at: Timestamp, count: u32, slower: f64) -> Option<Bygone> {
         let pace = pace(&mut self.rng) * slower;
         let dialect = Dialect::of(self.target.provider.as_str());
         let fate = timed(kind, (dialect, &self.target), &self.weather, pace);
-        let outcome = Outcome { count, ..fate.outcome(&self.target, Attempt::First, at) };
-        (count > 0).then_some(outcome)
+        let target = self.target.clone();
+        (count > 0).then_some(Bygone { target, attempt: Attempt::First, at, count, fate })
     }
 }
 
@@ -208,7 +260,7 @@ mod tests {
     fn tally(target: &str, hours: std::ops::Range<usize>) -> Tally {
         let from = TO.minus(Duration::from_millis(DAY_MS));
         let mut tally = Tally::default();
-        for outcome in history(&demo(), 7, from, TO) {
+        for outcome in history(&demo(), 7, from, TO).map(|bygone| bygone.outcome()) {
             if outcome.target.to_string() == target && hours.contains(&outcome.at.hour().of_day()) {
                 tally.add(outcome.class, outcome.attempt, u64::from(outcome.count));
             }
@@ -232,14 +284,21 @@ mod tests {
     #[test]
     fn a_day_is_bounded_repeatable_and_inside_its_limits() {
         let from = TO.minus(Duration::from_millis(DAY_MS));
-        let day: Vec<_> = history(&demo(), 7, from, TO).collect();
+        let day: Vec<_> = history(&demo(), 7, from, TO).map(|bygone| bygone.outcome()).collect();
         assert!(day.len() < 50_000, "{}", day.len());
         assert!(day.iter().all(|outcome| outcome.at >= from && outcome.at < TO));
         assert!(day.iter().all(|outcome| outcome.count > 0));
         assert!(day.iter().any(|outcome| outcome.code == Some(529)));
-        let failed = day.iter().filter(|outcome| outcome.class != Class::Ok);
+        let mut failed = day.iter().filter(|outcome| outcome.class != Class::Ok);
         assert!(failed.clone().any(|outcome| outcome.code == Some(503)));
-        assert!(history(&demo(), 7, from, TO).eq(day));
+        let retried = |outcome: &&Outcome| outcome.attempt == Attempt::Retry;
+        let attempts = |outcomes: &mut dyn Iterator<Item = &Outcome>| {
+            outcomes.map(|outcome| u64::from(outcome.count)).sum::<u64>()
+        };
+        let (again, failed) = (attempts(&mut day.iter().filter(retried)), attempts(&mut failed));
+        assert!((failed / 4..failed).contains(&again), "{again} of {failed}");
+        let same = history(&demo(), 7, from, TO).map(|bygone| bygone.outcome());
+        assert!(same.eq(day));
         assert_eq!(history(&demo(), 7, TO, from).count(), 0);
     }
 }

@@ -15,15 +15,14 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::super::dialect::{Answer, ErrorReply, Event, Headers, Limits, Request, Voice, begun};
-use super::super::dialect::{REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE};
+use super::super::dialect::{Answer, ErrorReply, Event, Headers, Request, Voice, begun};
 use super::super::fate::Fate;
 use super::super::fleet::Fleet;
 use super::super::kind::Kind;
 use super::super::ledger::Entry;
 use super::{Cut, Stage, response};
 use crate::domain::outcome::Class;
-use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// Time between the last piece and a cut, so that the piece leaves before the connection ends.
 const CUT_AFTER: Duration = Duration::from_millis(5);
@@ -89,7 +88,8 @@ impl Exchange {
         request: &Request,
         now: Timestamp,
     ) -> Response {
-        let mut headers = self.limits(voice, now);
+        let served = self.fleet.served(&self.intended.target);
+        let mut headers = self.fate.limits(voice.dialect, served, now);
         let wait = self.fate.retry_after.unwrap_or_default();
         if let Some(reply) = voice.reply(self.fate.kind, wait) {
             if !pause(&self.shutdown, self.fate.duration).await {
@@ -260,21 +260,6 @@ impl Exchange {
             let item = event.map_or(cut, |event| Ok(event.bytes));
             Some((item, (exchange, steps)))
         }))
-    }
-
-    /// Headers about the account's limits: a minute's allowance, empty when throttled.
-    fn limits(&self, voice: &Voice<'_>, now: Timestamp) -> Headers {
-        let served = self.fleet.served(&self.intended.target) % REQUESTS_PER_MINUTE;
-        let throttled = self.fate.retry_after.is_some();
-        let to_minute = Duration::from_millis(MINUTE_MS - now.millis() % MINUTE_MS);
-        let reset_in = self.fate.retry_after.unwrap_or(to_minute);
-        let requests_remaining = if throttled { 0 } else { REQUESTS_PER_MINUTE - served };
-        voice.dialect.speech().limits(&Limits {
-            requests_remaining,
-            tokens_remaining: TOKENS_PER_MINUTE / REQUESTS_PER_MINUTE * requests_remaining,
-            reset_in,
-            reset_at: now.plus(reset_in),
-        })
     }
 }
 

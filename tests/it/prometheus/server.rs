@@ -38,11 +38,7 @@ impl Prometheus {
     /// the others keep theirs, or one scrape missed on a busy machine would fire them. All windows
     /// stay.
     pub(super) async fn start(target: &str, hurried: &[&str]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("prometheus-{}-{number}", std::process::id());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = own_folder();
         for name in ["brownout.recording.yml", "brownout.alerts.yml"] {
             let text = std::fs::read_to_string(rules::folder().join(name)).unwrap();
             std::fs::write(folder.join(name), impatient(&text, hurried)).unwrap();
@@ -56,18 +52,31 @@ impl Prometheus {
         std::fs::write(folder.join("prometheus.yml"), config).unwrap();
         // The port is free when we look and may be taken when Prometheus binds it: try again.
         for _ in 0..5 {
-            if let Some(prometheus) = Self::try_start(&folder).await {
+            if let Some(prometheus) = Self::try_start(&folder, &folder.join("tsdb")).await {
                 return prometheus;
             }
         }
         panic!("prometheus does not start: {}", log(&folder));
     }
 
-    async fn try_start(folder: &Path) -> Option<Self> {
+    /// Starts one over blocks that are there already, of any age. It scrapes nothing.
+    pub(super) async fn over(blocks: &Path) -> Self {
+        let folder = own_folder();
+        std::fs::write(folder.join("prometheus.yml"), "global: {scrape_interval: 1m}\n").unwrap();
+        for _ in 0..5 {
+            if let Some(prometheus) = Self::try_start(&folder, blocks).await {
+                return prometheus;
+            }
+        }
+        panic!("prometheus does not start: {}", log(&folder));
+    }
+
+    async fn try_start(folder: &Path, blocks: &Path) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
+            .arg(format!("--storage.tsdb.path={}", blocks.display()))
+            .arg("--storage.tsdb.retention.time=10y")
             .arg(format!("--web.listen-address={free}"))
             .arg("--log.level=warn")
             .stdin(Stdio::null())
@@ -100,6 +109,16 @@ impl Prometheus {
         None
     }
 
+    /// Stops it and waits for its end, so that another may have its blocks.
+    pub(super) async fn stop(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Where it answers.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A range, as a query says it, that reaches back to before the first scrape.
     pub(super) fn lifetime(&self) -> String {
         format!("{}s", self.started.elapsed().as_secs() + 5)
@@ -112,14 +131,38 @@ impl Prometheus {
 
     /// An answer of its API, which must be a success.
     pub(super) async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let answer = self.try_api(path, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{path} {parameters:?}: {error}"))
+    }
+
+    /// An answer of its API, or what it says is wrong.
+    async fn try_api(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let form: Vec<_> =
             parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         let url = format!("{}/api/v1/{path}?{}", self.url, form.join("&"));
         let body = self.client.get(url).send().await.unwrap().text().await.unwrap();
         let answer: Value =
             serde_json::from_str(&body).unwrap_or_else(|_| panic!("{path}: {body}"));
-        assert_eq!(answer["status"], "success", "{path} {parameters:?}: {answer}");
-        answer["data"].clone()
+        if answer["status"] == "success" { Ok(answer["data"].clone()) } else { Err(body) }
+    }
+
+    /// The value of each series at a time in seconds, or what is wrong with the query.
+    pub(super) async fn try_query(&self, expr: &str, at: f64) -> Result<Vec<Series>, String> {
+        let at = at.to_string();
+        let data = self.try_api("query", &[("query", expr), ("time", &at)]).await?;
+        Ok(series(&data))
+    }
+
+    /// The values of each series from start to end in steps, all in seconds, or what is wrong
+    /// with the query.
+    pub(super) async fn try_range(
+        &self,
+        expr: &str,
+        range: [u64; 3],
+    ) -> Result<Vec<Series>, String> {
+        let [start, end, step] = range.map(|seconds| seconds.to_string());
+        let parameters = [("query", expr), ("start", &start), ("end", &end), ("step", &step)];
+        Ok(series(&self.try_api("query_range", &parameters).await?))
     }
 
     /// The value of each series now, or at a time in seconds.
@@ -164,6 +207,15 @@ impl Drop for Prometheus {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+fn own_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("prometheus-{}-{number}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 fn log(folder: &Path) -> String {
