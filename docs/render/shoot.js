@@ -1,7 +1,7 @@
 // Opens the page in headless Chromium once for each dashboard and takes its picture.
 //
-// node shoot.js --prometheus URL --out DIR [--from now-3h] [--to TIME]
-//               [--scrape 15s] [--width 1600] [--panels] [--var DASHBOARD.NAME=VALUE]… DASHBOARD.json…
+// node shoot.js --prometheus URL --out DIR [--from now-3h] [--to TIME] [--scrape 15s]
+//               [--width 1600] [--panels] [--var [DASHBOARD.]NAME=VALUE]… DASHBOARD.json…
 
 import { createServer } from 'node:http';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -26,6 +26,8 @@ const { values: options, positionals: files } = parseArgs({
 });
 const here = import.meta.dirname;
 const ICONS = join(here, 'node_modules/@grafana/ui/dist/public/img/icons');
+// Where Debian's fonts-inter puts them; Chromium goes by content, not by name.
+const FONTS = '/usr/share/fonts/opentype/inter';
 const HTML = `<!doctype html><meta charset="utf-8"><title>dashboards</title>
 <link rel="stylesheet" href="/page.css"><link rel="icon" href="data:,">
 <script>window.__grafana_public_path__ = '/';</script>
@@ -49,17 +51,23 @@ async function bundle() {
 // Serves the page and Grafana's icons on a free port of loopback.
 async function serve({ script, style }) {
   const server = createServer(async (req, res) => {
+    const font = /^\/fonts\/inter\/([\w-]+)\.woff2$/.exec(req.url);
     const icon = /^\/build\/img\/icons\/([\w/-]+\.svg)$/.exec(req.url);
     if (req.url === '/page.js') res.setHeader('content-type', 'text/javascript').end(script);
     else if (req.url === '/page.css') res.setHeader('content-type', 'text/css').end(style);
     else if (req.url === '/') res.setHeader('content-type', 'text/html').end(HTML);
-    else if (icon) {
-      const svg = await readFile(join(ICONS, icon[1])).catch(() => '');
-      res.setHeader('content-type', 'image/svg+xml').end(svg);
-    } else res.writeHead(404).end();
+    else if (icon) await send(res, 'image/svg+xml', join(ICONS, icon[1]));
+    else if (font) await send(res, 'font/otf', join(FONTS, `${font[1]}.otf`));
+    else res.writeHead(404).end();
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   return server;
+}
+
+async function send(res, type, path) {
+  const bytes = await readFile(path).catch(() => null);
+  if (bytes === null) res.writeHead(404).end();
+  else res.setHeader('content-type', type).end(bytes);
 }
 
 // `brownout-target.model=claude-opus-4-7` sets a variable of one dashboard, `model=…` of all.
@@ -79,8 +87,16 @@ async function shoot(browser, address, file) {
   const page = await browser.newPage();
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('response', (res) => res.ok() || complaints.push(`${res.status()} ${res.url()}`));
+  page.on('console', (message) => {
+    // A missing font of code is told below, with its name, or not at all.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
+      complaints.push(message.text());
+    }
+  });
+  page.on('response', (res) => {
+    if (!res.ok() && !res.url().includes('/fonts/roboto/'))
+      complaints.push(`${res.status()} ${res.url()}`);
+  });
   await page.setViewport({ width, height: 1000 });
   await page.goto(address, { waitUntil: 'load' });
   const found = await page.evaluate((input) => window.draw(input), {

@@ -15,8 +15,19 @@ import {
 import { lastValueFrom } from 'rxjs';
 
 const STANDARD = [
-  'unit', 'decimals', 'min', 'max', 'noValue', 'displayName', 'links', 'mappings', 'thresholds',
-  'color', 'filterable', 'description', 'fieldMinMax',
+  'unit',
+  'decimals',
+  'min',
+  'max',
+  'noValue',
+  'displayName',
+  'links',
+  'mappings',
+  'thresholds',
+  'color',
+  'filterable',
+  'description',
+  'fieldMinMax',
 ];
 
 const OF_NUMBERS = ['unit', 'decimals', 'min', 'max', 'fieldMinMax'];
@@ -26,14 +37,29 @@ const DEFAULTS = {
   timeseries: {
     color: { mode: 'palette-classic' },
     custom: {
-      drawStyle: 'line', lineInterpolation: 'linear', lineWidth: 1, fillOpacity: 0,
-      gradientMode: 'none', showPoints: 'auto', pointSize: 5, axisPlacement: 'auto',
-      axisGridShow: true, barWidthFactor: 0.6, barAlignment: 0,
+      drawStyle: 'line',
+      lineInterpolation: 'linear',
+      lineWidth: 1,
+      fillOpacity: 0,
+      gradientMode: 'none',
+      showPoints: 'auto',
+      pointSize: 5,
+      axisPlacement: 'auto',
+      axisGridShow: true,
+      barWidthFactor: 0.6,
+      barAlignment: 0,
     },
   },
   barchart: { color: { mode: 'palette-classic' }, custom: { fillOpacity: 80 } },
   'state-timeline': { color: { mode: 'thresholds' }, custom: { fillOpacity: 70 } },
   other: { color: { mode: 'thresholds' }, custom: {} },
+};
+const THRESHOLDS = {
+  mode: 'absolute',
+  steps: [
+    { color: 'green', value: null },
+    { color: 'red', value: 80 },
+  ],
 };
 
 for (const transformer of Object.values(standardTransformers)) {
@@ -70,7 +96,12 @@ export function configure(panel, frames, theme) {
 export function withDefaults(panel) {
   const ours = DEFAULTS[panel.type] ?? DEFAULTS.other;
   const theirs = structuredClone(panel.fieldConfig?.defaults ?? {});
-  const defaults = { ...ours, ...theirs, custom: { ...ours.custom, ...theirs.custom } };
+  const defaults = {
+    thresholds: structuredClone(THRESHOLDS),
+    ...ours,
+    ...theirs,
+    custom: { ...ours.custom, ...theirs.custom },
+  };
   // JSON has no infinity; Grafana writes the lowest step as null.
   const steps = defaults.thresholds?.steps ?? [];
   steps.forEach((step) => (step.value ??= -Infinity));

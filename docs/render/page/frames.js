@@ -6,7 +6,9 @@ import { FieldType, createDataFrame } from '@grafana/data';
 export function toFrames(result, target, { alone, stepMs, range }) {
   const instant = !isRange(target);
   if (target.format === 'table') return [table(result, target, alone)];
-  const frames = result.map((series) => oneSeries(series, target, instant ? null : { stepMs, range }));
+  const frames = result.map((series) =>
+    oneSeries(series, target, instant ? null : { stepMs, range }),
+  );
   return target.format === 'heatmap' ? differences(frames) : frames;
 }
 
@@ -81,7 +83,9 @@ function differences(frames) {
   for (let i = sorted.length - 1; i > 0; i -= 1) {
     const below = sorted[i - 1].fields[1].values;
     const field = sorted[i].fields[1];
-    field.values = field.values.map((v, at) => (v === null ? null : Math.max(0, v - (below[at] ?? 0))));
+    field.values = field.values.map((v, at) =>
+      v === null ? null : Math.max(0, v - (below[at] ?? 0)),
+    );
   }
   return sorted;
 }

@@ -56,13 +56,19 @@ async function prepare(panel, { prometheus, range, scope, scrape, width }) {
   const points = panel.maxDataPoints ?? Math.round((panel.gridPos.w / 24) * width);
   const targets = panel.targets.filter((target) => !target.hide);
   try {
-    const answers = await Promise.all(targets.map(async (target) => {
-      const minimum = target.interval || panel.interval || scrape;
-      const ticks = withIntervals(scope, range, points, minimum, scrape);
-      const expr = interpolate(target.expr, ticks.scope);
-      const result = await prometheus.query(expr, range, ticks.stepMs, !isRange(target));
-      return toFrames(result, target, { alone: targets.length === 1, stepMs: ticks.stepMs, range });
-    }));
+    const answers = await Promise.all(
+      targets.map(async (target) => {
+        const minimum = target.interval || panel.interval || scrape;
+        const ticks = withIntervals(scope, range, points, minimum, scrape);
+        const expr = interpolate(target.expr, ticks.scope);
+        const result = await prometheus.query(expr, range, ticks.stepMs, !isRange(target));
+        return toFrames(result, target, {
+          alone: targets.length === 1,
+          stepMs: ticks.stepMs,
+          range,
+        });
+      }),
+    );
     const frames = await transform(panel, answers.flat());
     return { panel, frames: configure(panel, frames, theme) };
   } catch (error) {
@@ -75,18 +81,25 @@ function findings({ panel, frames, error }) {
   if (error) return [about(error)];
   if (panel.type === 'row' || panel.type === 'text') return [];
   if (frames.every((frame) => frame.length === 0)) return [about('no data')];
-  const odd = frames.some((frame) => frame.fields.some(({ values }) => (
-    values.some((value) => typeof value === 'number' && !Number.isFinite(value)))));
+  const odd = frames.some((frame) =>
+    frame.fields.some(({ values }) =>
+      values.some((value) => typeof value === 'number' && !Number.isFinite(value)),
+    ),
+  );
   return odd ? [about('NaN or Inf')] : [];
 }
 
 async function findAnnotations(dashboard, { prometheus, range, scope }) {
   const asked = (dashboard.annotations?.list ?? []).filter(({ enable, expr }) => enable && expr);
-  const found = await Promise.all(asked.map(async ({ expr, step, iconColor, filter }) => {
-    const stepMs = rangeUtil.intervalToMs(step || '60s');
-    const result = await prometheus.query(interpolate(expr, scope), range, stepMs, false);
-    return result.flatMap(({ values }) => stretches(values, stepMs / 1000, { color: iconColor, filter }));
-  }));
+  const found = await Promise.all(
+    asked.map(async ({ expr, step, iconColor, filter }) => {
+      const stepMs = rangeUtil.intervalToMs(step || '60s');
+      const result = await prometheus.query(interpolate(expr, scope), range, stepMs, false);
+      return result.flatMap(({ values }) =>
+        stretches(values, stepMs / 1000, { color: iconColor, filter }),
+      );
+    }),
+  );
   return found.flat();
 }
 
@@ -141,7 +154,9 @@ function Head({ dashboard, range, scope }) {
       <b style={{ fontSize: 18 }}>{dashboard.title}</b>
       <span>{variables.join(' · ')}</span>
       <span>{`${range.from.utc().format(format)} to ${range.to.utc().format(format)} UTC`}</span>
-      <span style={{ ...faint, marginLeft: 'auto' }}>{'rendered with Grafana\u2019s UI components'}</span>
+      <span style={{ ...faint, marginLeft: 'auto' }}>
+        {'rendered with Grafana\u2019s UI components'}
+      </span>
     </div>
   );
 }
@@ -150,12 +165,19 @@ function Panel({ panel, frames, error, place, range, annotations }) {
   if (panel.type === 'row') {
     return <b style={{ fontSize: 16, lineHeight: `${place.height}px` }}>{panel.title}</b>;
   }
-  const about = annotations.filter(({ filter }) => (
-    !filter || filter.ids.includes(panel.id) !== Boolean(filter.exclude)));
+  const about = annotations.filter(
+    ({ filter }) => !filter || filter.ids.includes(panel.id) !== Boolean(filter.exclude),
+  );
   const title = APPROXIMATED.includes(panel.type) ? `${panel.title} *` : panel.title;
   return (
-    <PanelChrome title={title} description={panel.description} width={place.width} height={place.height}
-      statusMessage={error} displayMode={panel.transparent ? 'transparent' : 'default'}>
+    <PanelChrome
+      title={title}
+      description={panel.description}
+      width={place.width}
+      height={place.height}
+      statusMessage={error}
+      displayMode={panel.transparent ? 'transparent' : 'default'}
+    >
       {(width, height) => (
         <Picture {...{ panel, frames, range, annotations: about, width, height, theme }} />
       )}

@@ -1,11 +1,18 @@
 // A panel's picture: Grafana's component where one is published, else plots.jsx.
 
 import React from 'react';
-import { VizOrientation, getFieldDisplayValues, renderMarkdown } from '@grafana/data';
+import {
+  VizOrientation,
+  getDisplayValueAlignmentFactors,
+  getFieldDisplayValues,
+  renderMarkdown,
+} from '@grafana/data';
 import { BarGauge, BigValue, TimeSeries, VizRepeater } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { withDefaults } from './fields.js';
-import { BarChart, Heatmap, StateTimeline } from './plots.jsx';
+import { BarChart } from './barchart.jsx';
+import { Heatmap } from './heatmap.jsx';
+import { StateTimeline } from './timeline.jsx';
 import { Gauge } from './gauge.jsx';
 import { Annotations } from './annotations.jsx';
 
@@ -41,15 +48,22 @@ function NoData({ panel, height, theme }) {
 function Lines({ panel, frames, range, width, height, annotations }) {
   const legend = { displayMode: 'list', placement: 'bottom', calcs: [], showLegend: true };
   return (
-    <TimeSeries frames={frames} timeRange={range} timeZone="utc" width={width} height={height}
-      legend={{ ...legend, ...panel.options?.legend }} structureRev={1}>
+    <TimeSeries
+      frames={frames}
+      timeRange={range}
+      timeZone="utc"
+      width={width}
+      height={height}
+      legend={{ ...legend, ...panel.options?.legend }}
+      structureRev={1}
+    >
       {(config) => <Annotations config={config} found={annotations} range={range} />}
     </TimeSeries>
   );
 }
 
-function displayValues({ panel, frames, theme }, sparkline) {
-  return getFieldDisplayValues({
+function displayValues({ panel, frames, range, theme }, sparkline) {
+  const values = getFieldDisplayValues({
     fieldConfig: withDefaults(panel),
     reduceOptions: { calcs: ['lastNotNull'], values: false, ...panel.options?.reduceOptions },
     replaceVariables: (text) => text,
@@ -58,6 +72,8 @@ function displayValues({ panel, frames, theme }, sparkline) {
     sparkline,
     timeZone: 'utc',
   });
+  values.forEach((value) => value.sparkline && (value.sparkline.timeRange = range));
+  return values;
 }
 
 function orientation(panel, { width, height }) {
@@ -68,28 +84,62 @@ function orientation(panel, { width, height }) {
 
 function Stat(props) {
   const { panel, width, height, theme } = props;
-  const { colorMode = 'value', graphMode = 'area', justifyMode = 'auto', wideLayout = true } = panel.options;
+  const {
+    colorMode = 'value',
+    graphMode = 'area',
+    justifyMode = 'auto',
+    wideLayout = true,
+  } = panel.options;
   const values = displayValues(props, graphMode !== 'none');
-  const one = ({ value, width: w, height: h, alignmentFactors, count }) => (
-    <BigValue width={w} height={h} theme={theme} value={value.display} count={count}
-      sparkline={graphMode === 'none' ? undefined : value.sparkline} colorMode={colorMode}
-      graphMode={graphMode} justifyMode={justifyMode} textMode={panel.options.textMode ?? 'auto'}
-      text={panel.options.text} alignmentFactors={alignmentFactors} wideLayout={wideLayout} />
+  const one = ({ value, width: w, height: h, alignmentFactors }) => (
+    <BigValue
+      width={w}
+      height={h}
+      theme={theme}
+      value={value.display}
+      count={values.length}
+      sparkline={graphMode === 'none' ? undefined : value.sparkline}
+      colorMode={colorMode}
+      graphMode={graphMode}
+      justifyMode={justifyMode}
+      textMode={panel.options.textMode ?? 'auto'}
+      text={panel.options.text}
+      alignmentFactors={alignmentFactors}
+      disableWideLayout={!wideLayout}
+    />
   );
   return <Repeated {...{ panel, values, width, height }} renderValue={one} />;
 }
 
 function BarGauges(props) {
   const { panel, width, height, theme } = props;
-  const { displayMode = 'gradient', showUnfilled = true, valueMode, namePlacement, text } = panel.options;
+  const {
+    displayMode = 'gradient',
+    showUnfilled = true,
+    valueMode,
+    namePlacement,
+    text,
+  } = panel.options;
   const direction = orientation(panel, props);
   const values = displayValues(props);
   const one = ({ value, width: w, height: h, alignmentFactors }) => (
-    <BarGauge width={w} height={h} theme={theme} value={value.display} field={value.field}
-      display={value.view?.getFieldDisplayProcessor(value.colIndex ?? 0)} text={text}
-      orientation={direction} displayMode={displayMode} showUnfilled={showUnfilled}
-      valueDisplayMode={valueMode} namePlacement={namePlacement}
-      alignmentFactors={alignmentFactors} itemSpacing={8} lcdCellWidth={12} />
+    <BarGauge
+      width={w}
+      height={h}
+      theme={theme}
+      value={value.display}
+      field={value.field}
+      display={value.view?.getFieldDisplayProcessor(value.colIndex ?? 0)}
+      text={text}
+      orientation={direction}
+      displayMode={displayMode}
+      showUnfilled={showUnfilled}
+      valueDisplayMode={valueMode}
+      namePlacement={namePlacement}
+      alignmentFactors={alignmentFactors}
+      itemSpacing={8}
+      lcdCellWidth={12}
+    />
   );
   return <Repeated {...{ panel, values, width, height }} renderValue={one} itemSpacing={8} />;
 }
@@ -105,24 +155,35 @@ function Gauges(props) {
 
 function Repeated({ panel, values, width, height, renderValue, itemSpacing = 3 }) {
   return (
-    <VizRepeater width={width} height={height} itemSpacing={itemSpacing}
-      orientation={panel.options.orientation ?? 'auto'} source={1} renderCounter={0}
-      getValues={() => values} renderValue={renderValue}
-      getAlignmentFactors={(all) => ({
-        title: longest(all, ({ display }) => display.title),
-        text: longest(all, ({ display }) => display.text),
-      })} />
+    <VizRepeater
+      width={width}
+      height={height}
+      itemSpacing={itemSpacing}
+      orientation={panel.options.orientation ?? 'auto'}
+      source={1}
+      renderCounter={0}
+      getValues={() => values}
+      renderValue={renderValue}
+      getAlignmentFactors={getDisplayValueAlignmentFactors}
+    />
   );
 }
 
-const longest = (all, text) => all.map((v) => text(v) ?? '').reduce((a, b) => (b.length > a.length ? b : a), '');
-
 function Table({ panel, frames, width, height, range }) {
   return (
-    <TableNG data={frames[0]} width={width} height={height} timeRange={range}
-      noHeader={panel.options?.showHeader === false} sortBy={panel.options?.sortBy}
-      cellHeight={panel.options?.cellHeight} enableVirtualization={false} structureRev={1}
-      fieldConfig={withDefaults(panel)} getActions={() => []} />
+    <TableNG
+      data={frames[0]}
+      width={width}
+      height={height}
+      timeRange={range}
+      noHeader={panel.options?.showHeader === false}
+      sortBy={panel.options?.sortBy}
+      cellHeight={panel.options?.cellHeight}
+      enableVirtualization={false}
+      structureRev={1}
+      fieldConfig={withDefaults(panel)}
+      getActions={() => []}
+    />
   );
 }
 
