@@ -38,7 +38,8 @@ for (const [nth, level] of levels.entries()) {
 // An alert as the series that Prometheus writes while it fires.
 function recorded({ alert, expr, labels, for: wait = '0s' }) {
   const times = Math.ceil(seconds(wait) / step);
-  const held = times > 0 ? `count_over_time((${expr})[${times * step}s:${step}s]) >= ${times}` : expr;
+  const held =
+    times > 0 ? `count_over_time((${expr})[${times * step}s:${step}s]) >= ${times}` : expr;
   return {
     record: 'ALERTS',
     expr: `(${held}) * 0 + 1`,

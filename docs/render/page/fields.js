@@ -52,6 +52,7 @@ const DEFAULTS = {
   },
   barchart: { color: { mode: 'palette-classic' }, custom: { fillOpacity: 80 } },
   'state-timeline': { color: { mode: 'thresholds' }, custom: { fillOpacity: 70 } },
+  'status-history': { color: { mode: 'thresholds' }, custom: { fillOpacity: 70 } },
   other: { color: { mode: 'thresholds' }, custom: {} },
 };
 const THRESHOLDS = {

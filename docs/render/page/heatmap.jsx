@@ -3,7 +3,7 @@
 import React from 'react';
 import uPlot from 'uplot';
 import * as schemes from 'd3-scale-chromatic';
-import { formattedValueToString } from '@grafana/data';
+import { formattedValueToString, getValueFormat } from '@grafana/data';
 import { UPlotConfigBuilder, VizLayout } from '@grafana/ui';
 import { Drawn, rowAxis, seriesOf, timeAxis, unseen } from './drawn.jsx';
 
@@ -17,7 +17,7 @@ export function Heatmap({ panel, frames, range, width, height, theme }) {
   timeAxis(builder, range, theme);
   rowAxis(builder, thinned(names, height), theme, buckets ? 1 : 0.5);
   series.forEach(() => builder.addSeries(unseen(theme)));
-  const paint = palette(panel.options?.color ?? {}, series, theme);
+  const paint = palette(panel.options ?? {}, series, theme);
   const gap = (panel.options?.cellGap ?? 1) * uPlot.pxRatio;
   const draw = (u, ctx) =>
     series.forEach(({ field, times }, row) => {
@@ -60,7 +60,7 @@ function thinned(names, height) {
 const TURNED =
   /^(Blues|Greens|Greys|Oranges|Purples|Reds|BuGn|BuPu|GnBu|OrRd|Pu.*|RdPu|YlGn.*|YlOr.*)$/;
 
-function palette(options, series, theme) {
+function palette({ color: options = {}, cellValues = {} }, series, theme) {
   const {
     scheme = 'Oranges',
     mode = 'scheme',
@@ -80,14 +80,15 @@ function palette(options, series, theme) {
     const turned = (TURNED.test(scheme) && theme.isDark) !== reverse;
     return schemes[`interpolate${scheme}`](turned ? 1 - step : step);
   };
-  const display = series[0].field.display;
+  // What a cell holds has a unit of its own, apart from the rows'.
+  const format = getValueFormat(cellValues.unit ?? 'short');
   return {
     at,
     min,
     max,
     hides: (value) => value === null || Number.isNaN(value) || value <= 1e-9,
     color: (value) => at(Math.min(1, Math.max(0, max > min ? (value - min) / (max - min) : 1))),
-    format: (value) => formattedValueToString(display(value)),
+    format: (value) => formattedValueToString(format(value, cellValues.decimals)),
   };
 }
 

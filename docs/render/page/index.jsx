@@ -93,7 +93,9 @@ async function findAnnotations(dashboard, { prometheus, range, scope }) {
   const asked = (dashboard.annotations?.list ?? []).filter(({ enable, expr }) => enable && expr);
   const found = await Promise.all(
     asked.map(async ({ expr, step, iconColor, filter }) => {
-      const stepMs = rangeUtil.intervalToMs(step || '60s');
+      // Prometheus answers with at most 11,000 points a series; Grafana then takes fewer.
+      const fewest = Math.ceil((range.to.valueOf() - range.from.valueOf()) / 11_000_000) * 1000;
+      const stepMs = Math.max(rangeUtil.intervalToMs(step || '60s'), fewest);
       const result = await prometheus.query(interpolate(expr, scope), range, stepMs, false);
       return result.flatMap(({ values }) =>
         stretches(values, stepMs / 1000, { color: iconColor, filter }),

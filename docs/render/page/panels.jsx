@@ -16,7 +16,7 @@ import { StateTimeline } from './timeline.jsx';
 import { Gauge } from './gauge.jsx';
 import { Annotations } from './annotations.jsx';
 
-export const APPROXIMATED = ['barchart', 'state-timeline', 'heatmap', 'gauge'];
+export const APPROXIMATED = ['barchart', 'state-timeline', 'status-history', 'heatmap', 'gauge'];
 
 const KINDS = {
   timeseries: Lines,
@@ -27,6 +27,7 @@ const KINDS = {
   text: Text,
   barchart: BarChart,
   'state-timeline': StateTimeline,
+  'status-history': StateTimeline,
   heatmap: Heatmap,
 };
 

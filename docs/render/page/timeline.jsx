@@ -1,4 +1,4 @@
-// A state timeline: an approximation.
+// A state timeline and a status history, which draws a box for each sample: approximations.
 
 import React from 'react';
 import { formattedValueToString } from '@grafana/data';
@@ -7,8 +7,10 @@ import { Drawn, legendOf, rowAxis, seriesOf, timeAxis, unseen } from './drawn.js
 
 export function StateTimeline({ panel, frames, range, width, height, theme }) {
   const series = seriesOf(frames);
+  const sampled = panel.type === 'status-history';
+  const step = series[0].times[1] - series[0].times[0] || 60_000;
   const builder = new UPlotConfigBuilder('utc');
-  timeAxis(builder, range, theme);
+  timeAxis(builder, sampled ? widened(range, step / 2) : range, theme);
   rowAxis(
     builder,
     series.map(({ name }) => name),
@@ -23,7 +25,10 @@ export function StateTimeline({ panel, frames, range, width, height, theme }) {
       const top = u.valToPos(series.length - row - (1 - thickness) / 2, 'y', true);
       const bottom = u.valToPos(series.length - row - 1 + (1 - thickness) / 2, 'y', true);
       ctx.globalAlpha = opacity(field);
-      for (const { from, to, value } of runs(field, times, range)) {
+      const thick = step * (panel.options?.colWidth ?? 0.9);
+      for (const { from, to, value } of sampled
+        ? boxes(field, times, thick)
+        : runs(field, times, range)) {
         const left = u.valToPos(from, 'x', true);
         ctx.fillStyle = field.display(value).color;
         ctx.fillRect(left, top, u.valToPos(to, 'x', true) - left, bottom - top);
@@ -48,16 +53,36 @@ function runs(field, times, range) {
   return found;
 }
 
+// A box around each sample.
+function boxes(field, times, thick) {
+  return field.values.flatMap((value, at) =>
+    value === null ? [] : [{ from: times[at] - thick / 2, to: times[at] + thick / 2, value }],
+  );
+}
+
+const widened = ({ from, to }, by) => ({ from: from.valueOf() - by, to: to.valueOf() + by });
+
+// The states that occur, or the thresholds where there are any, as Grafana lists them.
 function stateItems(series) {
-  const values = [...new Set(series.flatMap(({ field }) => field.values))].filter(
-    (v) => v !== null,
-  );
-  const display = series[0].field.display;
-  const mapped = series[0].field.config.mappings?.flatMap(({ type, options }) =>
-    type === 'value' ? Object.keys(options).map(Number) : [],
-  );
-  return (mapped?.length > 0 ? mapped : values).map((value) => {
-    const shown = display(value);
-    return { label: formattedValueToString(shown), color: shown.color, yAxis: 1 };
-  });
+  const { config, display } = series[0].field;
+  const steps = config.color?.mode === 'thresholds' ? (config.thresholds?.steps ?? []) : [];
+  const colors = new Map();
+  if (steps.length > 1) {
+    for (const { value, color } of steps) {
+      const bound = Number.isFinite(value) ? value : steps[1].value;
+      const text = formattedValueToString(display(bound));
+      colors.set(
+        `${Number.isFinite(value) ? '' : '< '}${text}${Number.isFinite(value) ? '+' : ''}`,
+        color,
+      );
+    }
+  } else {
+    for (const { field } of series) {
+      for (const value of field.values) {
+        const state = field.display(value);
+        if (state.color && state.text) colors.set(formattedValueToString(state), state.color);
+      }
+    }
+  }
+  return [...colors].map(([label, color]) => ({ label, color, yAxis: 1 }));
 }
