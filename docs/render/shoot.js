@@ -1,7 +1,11 @@
 // Opens the page in headless Chromium once for each dashboard and takes its picture.
 //
 // node shoot.js --prometheus URL --out DIR [--from now-3h] [--to TIME] [--scrape 15s]
-//               [--width 1600] [--panels] [--var [DASHBOARD.]NAME=VALUE]… DASHBOARD.json…
+//               [--width 1600] [--panels] [--vision deuteranopia] [--chromium FILE]
+//               [--var [DASHBOARD.]NAME=VALUE]… DASHBOARD.json…
+//
+// Without --from a dashboard's own range. --panels takes a picture of each panel too, --vision shows
+// what a colour-blind eye sees. What is empty, wrong or not a number is told on standard output.
 
 import { createServer } from 'node:http';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -21,6 +25,7 @@ const { values: options, positionals: files } = parseArgs({
     width: { type: 'string', default: '1600' },
     var: { type: 'string', multiple: true, default: [] },
     panels: { type: 'boolean', default: false },
+    vision: { type: 'string', default: 'none' },
     chromium: { type: 'string', default: 'chromium' },
   },
 });
@@ -30,6 +35,10 @@ const ICONS = join(here, 'node_modules/@grafana/ui/dist/public/img/icons');
 const FONTS = '/usr/share/fonts/opentype/inter';
 const HTML = `<!doctype html><meta charset="utf-8"><title>dashboards</title>
 <link rel="stylesheet" href="/page.css"><link rel="icon" href="data:,">
+<style>
+@font-face { font-family: Inter; font-weight: 400; src: url(/fonts/inter/Inter-Regular.woff2); }
+@font-face { font-family: Inter; font-weight: 500; src: url(/fonts/inter/Inter-Medium.woff2); }
+</style>
 <script>window.__grafana_public_path__ = '/';</script>
 <body style="margin:0"><div id="root"></div><script type="module" src="/page.js"></script>`;
 
@@ -113,8 +122,13 @@ async function shoot(browser, address, file) {
       complaints.push(`${res.status()} ${res.url()}`);
   });
   await page.setViewport({ width, height: 1000 });
+  await page.emulateVisionDeficiency(options.vision);
   await page.evaluateOnNewDocument(moveClock, Date.parse(options.to));
   await page.goto(address, { waitUntil: 'load' });
+  // What is drawn on a canvas does not wait for its font.
+  await page.evaluate(() =>
+    Promise.all(['12px Inter', '500 12px Inter'].map((font) => document.fonts.load(font))),
+  );
   const found = await page.evaluate((input) => window.draw(input), {
     dashboard,
     url: options.prometheus,

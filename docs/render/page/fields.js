@@ -90,6 +90,10 @@ export function configure(panel, frames, theme) {
     theme,
     timeZone: 'utc',
   });
+  // A column's older name for being hidden; the table's plugin translates it.
+  for (const { config } of configured.flatMap((frame) => frame.fields)) {
+    if (config.custom?.hidden) config.custom.hideFrom = { viz: true };
+  }
   cacheFieldDisplayNames(configured);
   return configured;
 }

@@ -157,7 +157,7 @@ function Head({ dashboard, range, scope }) {
       <span>{variables.join(' · ')}</span>
       <span>{`${range.from.utc().format(format)} to ${range.to.utc().format(format)} UTC`}</span>
       <span style={{ ...faint, marginLeft: 'auto' }}>
-        {'rendered with Grafana\u2019s UI components'}
+        {'rendered with Grafana\u2019s UI components (* approximated)'}
       </span>
     </div>
   );

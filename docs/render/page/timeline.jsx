@@ -36,7 +36,7 @@ export function StateTimeline({ panel, frames, range, width, height, theme }) {
       ctx.globalAlpha = 1;
     });
   const data = [series[0].times, ...series.map(({ field }) => field.values)];
-  const legend = legendOf(panel.options, stateItems(series));
+  const legend = legendOf(panel.options, stateItems(series, theme));
   return <Drawn {...{ builder, data, width, height, legend, draw }} />;
 }
 
@@ -63,7 +63,7 @@ function boxes(field, times, thick) {
 const widened = ({ from, to }, by) => ({ from: from.valueOf() - by, to: to.valueOf() + by });
 
 // The states that occur, or the thresholds where there are any, as Grafana lists them.
-function stateItems(series) {
+function stateItems(series, theme) {
   const { config, display } = series[0].field;
   const steps = config.color?.mode === 'thresholds' ? (config.thresholds?.steps ?? []) : [];
   const colors = new Map();
@@ -79,10 +79,14 @@ function stateItems(series) {
   } else {
     for (const { field } of series) {
       for (const value of field.values) {
-        const state = field.display(value);
+        const state = value === null ? {} : field.display(value);
         if (state.color && state.text) colors.set(formattedValueToString(state), state.color);
       }
     }
   }
-  return [...colors].map(([label, color]) => ({ label, color, yAxis: 1 }));
+  return [...colors].map(([label, color]) => ({
+    label,
+    color: theme.visualization.getColorByName(color),
+    yAxis: 1,
+  }));
 }
