@@ -65,6 +65,17 @@ pub fn lower_bound(level: Level, window: Window) -> Series {
     level.series(&format!("brownout_error_ratio:wilson_lower{window}"))
 }
 
+/// Attempts that clients reported, of all targets together.
+pub fn client_requests(window: Window) -> Series {
+    Series::recorded(format!("job:brownout_client_requests:increase{window}"), &[])
+}
+
+/// Answers of Anthropic's that are errors, by status, under the name that the article behind this
+/// project gave them.
+pub fn anthropic_api_errors() -> Series {
+    Series::recorded("anthropic_api_errors_total".to_owned(), &["instance", "status_code"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
