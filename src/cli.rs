@@ -16,6 +16,7 @@ pub mod plan;
 pub mod probe;
 pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod serve;
 pub mod simulate;
 pub mod status;
@@ -60,6 +61,11 @@ enum Command {
     Replay(replay::Args),
     /// Report one outcome to a running daemon
     Report(Box<report::Args>),
+    /// Print the rules of Prometheus for other thresholds, job names, selectors and windows
+    ///
+    /// Without options these are alerts/brownout.recording.yml and alerts/brownout.alerts.yml in
+    /// one. Check what you print: promtool check rules --lint=all FILE.
+    Rules(Box<rules::Args>),
 }
 
 /// Parses the arguments, runs, and gives the exit code.
@@ -84,6 +90,7 @@ pub fn run() -> ExitCode {
         Some(Command::Classify(args)) => classify::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Report(args)) => report::run(*args),
+        Some(Command::Rules(args)) => rules::run(*args),
     };
     match result {
         Ok(code) => code,

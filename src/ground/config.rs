@@ -37,6 +37,7 @@ pub use budget::BudgetConfig;
 pub use cron::{CronExpression, CronProblem};
 pub use probes::Adaptive;
 pub use problem::{Problem, Problems};
+pub use reader::parse_ratio;
 pub use requests::BODY_RESERVED;
 pub use status_pages::StatusPagesConfig;
 

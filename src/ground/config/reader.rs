@@ -126,11 +126,7 @@ impl<'a> Field<'a> {
     pub(super) fn ratio(&self, problems: &mut Problems) -> Option<f64> {
         const EXPECTED: &str = "a ratio like 2% or 0.02";
         let text = self.text(EXPECTED, problems)?;
-        let ratio = match text.strip_suffix('%') {
-            Some(percent) => decimal(percent.trim_end()).map(|percent| percent / 100.0),
-            None => decimal(text),
-        };
-        match ratio {
+        match parse_ratio(text) {
             Some(ratio) if (0.0..=1.0).contains(&ratio) => Some(ratio),
             Some(_) => {
                 self.wrong(problems, format!("{} is not in 0..1 (0%..100%)", quoted(text)));
@@ -225,6 +221,14 @@ impl<'a> Section<'a> {
     /// The section itself, to note problems with.
     pub(super) fn field(&self) -> &Field<'a> {
         &self.field
+    }
+}
+
+/// The ratio of `2%` or `0.02`, whatever its size.
+pub fn parse_ratio(text: &str) -> Option<f64> {
+    match text.strip_suffix('%') {
+        Some(percent) => decimal(percent.trim_end()).map(|percent| percent / 100.0),
+        None => decimal(text),
     }
 }
 
