@@ -10,6 +10,7 @@ mod day;
 mod live;
 mod lint;
 mod panels;
+mod printed;
 mod promql;
 mod rules;
 mod server;

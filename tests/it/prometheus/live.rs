@@ -22,11 +22,12 @@ const EMPTY_BY_NATURE: &[(&str, &str)] = &[];
 const SERIES_MAX: usize = 60;
 
 /// Alerts that this traffic must raise, and for whom: name, label and its value.
-const EXPECTED_ALERTS: [(&str, &str, &str); 5] = [
+const EXPECTED_ALERTS: [(&str, &str, &str); 6] = [
     ("BrownoutModelOverloadSurge", "model", "claude-opus-4-7"),
     ("BrownoutModelOverloadCritical", "model", "claude-opus-4-7"),
     ("BrownoutModelOverloadWarning", "model", "claude-opus-4-7"),
     ("BrownoutQuotaRateLimited", "model", "gpt-5.5"),
+    ("BrownoutModelOutage", "provider", "deepseek"),
     ("BrownoutProviderOutage", "provider", "deepseek"),
 ];
 

@@ -53,12 +53,19 @@ fn every_alert_says_what_how_and_where() {
         for part in ["## What it means", "## What to check", "## What to do"] {
             assert!(runbook.contains(part), "{page} has no part {part:?}");
         }
-        let dashboard = text(&annotations["dashboard_url"]);
-        assert!(dashboard.starts_with("/d/brownout-overview"), "{name}: {dashboard}");
         let severity = text(&alert["labels"]["severity"]);
         assert!(["critical", "warning"].contains(&severity.as_str()), "{name}: {severity}");
         let scope = text(&alert["labels"]["scope"]);
-        assert!(["model", "provider", "exporter"].contains(&scope.as_str()), "{name}: {scope}");
+        let dashboard = match scope.as_str() {
+            "model" => {
+                "/d/brownout-target?var-provider={{ $labels.provider | urlquery }}&var-model="
+            }
+            "provider" => "/d/brownout-overview?var-provider=",
+            "exporter" => "/d/brownout-operations",
+            other => panic!("{name}: {other}"),
+        };
+        let link = text(&annotations["dashboard_url"]);
+        assert!(link.starts_with(dashboard), "{name}: {link}");
         assert!(alert.get("for").is_some(), "{name} fires on one bad scrape");
     }
 }
