@@ -3,7 +3,7 @@
 //! `rules` and `dashboard` read the shipped files and hold them to the rules of their trade;
 //! `live` runs Debian's Prometheus against the real daemon. Rule behaviour over hours is tested
 //! by `promtool test rules` in `tests/alerts`, and Grafana itself is not tested: it is in no
-//! package registry. `messages` runs Debian's Alertmanager with the shipped
+//! package registry. `alerting` and `messages` run Debian's Alertmanager with the shipped
 //! configuration, up to what arrives in a webhook, in Slack and in a mailbox.
 
 mod alertmanager;
@@ -14,5 +14,6 @@ mod messages;
 mod promql;
 mod receiver;
 mod rules;
+mod runbooks;
 mod server;
 mod traffic;
