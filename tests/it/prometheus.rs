@@ -6,6 +6,7 @@
 //! package registry. `alerting` and `messages` run Debian's Alertmanager with the shipped
 //! configuration, up to what arrives in a webhook, in Slack and in a mailbox.
 
+mod alerting;
 mod alertmanager;
 mod dashboard;
 mod live;
