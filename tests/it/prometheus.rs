@@ -2,16 +2,23 @@
 //!
 //! `rules` and `dashboard` read the shipped files and hold them to the rules of their trade;
 //! `live` runs Debian's Prometheus against the real daemon, `panels` over a `day` of the demo's
-//! past. Rule behaviour over hours is tested by `promtool test rules` in `tests/alerts`, and
-//! Grafana itself is not tested: it is in no package registry.
+//! past. `alerting` and `messages` run Debian's Alertmanager with the shipped configuration, up
+//! to what arrives in a webhook, in Slack and in a mailbox. Rule behaviour over hours is tested
+//! by `promtool test rules` in `tests/alerts`, and Grafana itself is not tested: it is in no
+//! package registry.
 
+mod alerting;
+mod alertmanager;
 mod dashboard;
 mod day;
 mod live;
 mod lint;
+mod messages;
 mod panels;
 mod printed;
 mod promql;
+mod receiver;
 mod rules;
+mod runbooks;
 mod server;
 mod traffic;

@@ -14,6 +14,12 @@ use super::dashboard::items;
 use super::rules;
 use crate::daemon::PATIENCE;
 
+/// The shipped rules that record.
+const RECORDING: &str = "brownout.recording.yml";
+
+/// The shipped rules that alert.
+pub(super) const ALERTS: &str = "brownout.alerts.yml";
+
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -38,17 +44,31 @@ impl Prometheus {
     /// the others keep theirs, or one scrape missed on a busy machine would fire them. All windows
     /// stay.
     pub(super) async fn start(target: &str, hurried: &[&str]) -> Self {
+        Self::start_alerting(&[target], hurried, "").await
+    }
+
+    /// The same for several replicas under one job, with alerts sent to the Alertmanager at
+    /// `alertmanager` (host and port), if that is not empty.
+    pub(super) async fn start_alerting(
+        targets: &[&str],
+        hurried: &[&str],
+        alertmanager: &str,
+    ) -> Self {
         let folder = own_folder();
-        for name in ["brownout.recording.yml", "brownout.alerts.yml"] {
-            let text = std::fs::read_to_string(rules::folder().join(name)).unwrap();
-            std::fs::write(folder.join(name), impatient(&text, hurried)).unwrap();
+        for name in [RECORDING, ALERTS] {
+            std::fs::write(folder.join(name), impatient(name, hurried)).unwrap();
         }
+        let targets = targets.join("','");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s}}\n\
-             rule_files: [brownout.recording.yml, brownout.alerts.yml]\n\
+             rule_files: [{RECORDING}, {ALERTS}]\n\
              scrape_configs:\n\
-             - {{job_name: brownout, static_configs: [{{targets: ['{target}']}}]}}\n"
+             - {{job_name: brownout, static_configs: [{{targets: ['{targets}']}}]}}\n"
         );
+        let alerting = format!(
+            "alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n"
+        );
+        let config = config + if alertmanager.is_empty() { "" } else { &alerting };
         std::fs::write(folder.join("prometheus.yml"), config).unwrap();
         // The port is free when we look and may be taken when Prometheus binds it: try again.
         for _ in 0..5 {
@@ -78,7 +98,10 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", blocks.display()))
             .arg("--storage.tsdb.retention.time=10y")
             .arg(format!("--web.listen-address={free}"))
-            .arg("--log.level=warn")
+            // After a reload it knows no Alertmanager for some seconds and what it sends is lost,
+            // so it must tell again soon. What is not told for four times this counts as over.
+            .arg("--rules.alert.resend-delay=4s")
+            .args(["--web.enable-lifecycle", "--log.level=warn"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("log")).unwrap())
@@ -127,6 +150,13 @@ impl Prometheus {
     /// What it logged.
     pub(super) fn log(&self) -> String {
         log(&self.folder)
+    }
+
+    /// Has it read its files again with other rules for alerts, and gives the status it answers.
+    pub(super) async fn reload(&self, alerts: &str) -> u16 {
+        std::fs::write(self.folder.join(ALERTS), alerts).unwrap();
+        let reload = self.client.post(format!("{}/-/reload", self.url));
+        reload.send().await.unwrap().status().as_u16()
     }
 
     /// An answer of its API, which must be a success.
@@ -222,8 +252,9 @@ fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
-/// The rules, those of the alerts in `hurried` without their waits.
-fn impatient(rules: &str, hurried: &[&str]) -> String {
+/// The shipped rules of a file, those of the alerts in `hurried` without their waits.
+pub(super) fn impatient(name: &str, hurried: &[&str]) -> String {
+    let rules = std::fs::read_to_string(rules::folder().join(name)).unwrap();
     let mut hurry = false;
     let line = |line: &str| {
         if let Some(alert) = line.trim_start().strip_prefix("- alert: ") {

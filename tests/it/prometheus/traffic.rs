@@ -7,7 +7,7 @@ use brownout::domain::outcome::Class;
 use brownout::domain::target::Target;
 use brownout::domain::time::millis_of;
 use brownout::ground::clock::Clock;
-use brownout::simulator::{Call, Fleet, Kind, Plan, Scenario, Weather};
+use brownout::simulator::{Call, Fate, Fleet, Kind, Plan, Scenario, Weather};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,18 @@ pub(super) fn config(simulator: &str) -> String {
     yaml
 }
 
+/// What a client reports of an attempt.
+pub(super) fn record(target: &Target, fate: &Fate) -> Value {
+    json!({
+        "provider": target.provider.as_str(),
+        "model": target.model.as_str(),
+        "status": fate.code,
+        "body": fate.error_body(target),
+        "ms": millis_of(fate.duration),
+        "ttft_ms": fate.time_to_first_token.map(millis_of),
+    })
+}
+
 /// What the simulator sent, by target and class.
 pub(super) type Sent = BTreeMap<(Target, Class), u64>;
 
@@ -86,14 +98,7 @@ pub(super) async fn run(fleet: &Fleet, daemon: &Running, stop: &CancellationToke
             for _ in 0..ROUND {
                 let fate = fleet.fate(&target, Call::default(), Clock::System.now()).unwrap();
                 *sent.entry((target.clone(), fate.class)).or_default() += 1;
-                records.push(json!({
-                    "provider": target.provider.as_str(),
-                    "model": target.model.as_str(),
-                    "status": fate.code,
-                    "body": fate.error_body(&target),
-                    "ms": millis_of(fate.duration),
-                    "ttft_ms": fate.time_to_first_token.map(millis_of),
-                }));
+                records.push(record(&target, &fate));
             }
         }
         let count = records.len();
