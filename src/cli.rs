@@ -10,6 +10,7 @@ use crate::domain::target::Target;
 
 pub mod classify;
 mod client;
+pub mod dashboards;
 mod listen_address;
 pub mod demo;
 pub mod plan;
@@ -60,6 +61,8 @@ enum Command {
     Replay(replay::Args),
     /// Report one outcome to a running daemon
     Report(Box<report::Args>),
+    /// The Grafana dashboards: listed, printed, or written for other thresholds
+    Dashboards(dashboards::Args),
 }
 
 /// Parses the arguments, runs, and gives the exit code.
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Some(Command::Classify(args)) => classify::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Report(args)) => report::run(*args),
+        Some(Command::Dashboards(args)) => dashboards::run(args),
     };
     match result {
         Ok(code) => code,

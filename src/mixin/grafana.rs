@@ -98,11 +98,27 @@ impl Dashboard {
             live_now: false,
             fiscal_year_start_month: 0,
             preload: false,
-            links: vec![other_dashboards(), runbooks()],
+            links: vec![other_dashboards(), runbooks(super::RUNBOOKS)],
             annotations: json!({"list": annotations}),
             templating: json!({"list": list}),
             panels: panels.panels,
         }
+    }
+
+    /// With its link to runbooks that are elsewhere than ours.
+    #[must_use]
+    pub fn runbooks_at(self, base: &str) -> Self {
+        Self { links: vec![other_dashboards(), runbooks(base)], ..self }
+    }
+
+    /// Its name for people to type: the one in URLs without what all of ours share.
+    pub fn name(&self) -> &'static str {
+        self.uid.strip_prefix("brownout-").unwrap_or(self.uid)
+    }
+
+    /// What it answers.
+    pub fn description(&self) -> &'static str {
+        self.description
     }
 
     /// Its name in URLs, and of its file.
@@ -126,11 +142,11 @@ fn other_dashboards() -> Value {
     })
 }
 
-fn runbooks() -> Value {
+fn runbooks(base: &str) -> Value {
     json!({
         "title": "Runbooks", "type": "link", "tags": [], "asDropdown": false,
         "icon": "doc", "tooltip": "What each alert means and what to do",
-        "url": format!("{}/README.md", super::RUNBOOKS),
+        "url": format!("{base}/README.md"),
         "targetBlank": true, "includeVars": false, "keepTime": false,
     })
 }

@@ -16,8 +16,18 @@ use crate::temp::TempFile;
 
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
 
-const SUBCOMMANDS: [&str; 9] =
-    ["serve", "demo", "simulate", "status", "probe", "plan", "classify", "replay", "report"];
+const SUBCOMMANDS: [&str; 10] = [
+    "serve",
+    "demo",
+    "simulate",
+    "status",
+    "probe",
+    "plan",
+    "classify",
+    "replay",
+    "report",
+    "dashboards",
+];
 
 /// The bits of HUP, INT and TERM (1, 2 and 15) in the kernel's set of caught signals.
 const STOP_AND_RELOAD: u64 = 1 | 1 << 1 | 1 << 14;

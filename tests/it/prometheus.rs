@@ -7,6 +7,7 @@
 
 mod dashboard;
 mod day;
+mod dashboard_files;
 mod live;
 mod lint;
 mod panels;

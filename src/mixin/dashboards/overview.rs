@@ -1,6 +1,6 @@
 //! Which provider and model is in trouble now, since when, and how badly.
 
-use super::{by_overload, by_variables, chosen, chosen_buckets, firing_alerts, variables};
+use super::Options;
 use crate::answers::metrics::names;
 use crate::domain::outcome::Signal;
 use crate::mixin::grafana::{Dashboard, Heading, Layout, Panel, Query, Unit};
@@ -16,37 +16,41 @@ const HEADING: Heading = Heading {
     refresh: "1m",
 };
 
-pub(super) fn dashboard() -> Dashboard {
+pub(super) fn dashboard(options: &Options) -> Dashboard {
     let panels = Layout::default()
-        .line(4, [(24, overloaded_targets())])
+        .line(4, [(24, overloaded_targets(options))])
         .headline("How badly")
-        .line(10, [(16, overload_ratio()), (8, time_to_first_token())]);
-    Dashboard::new(HEADING, variables(), vec![firing_alerts()], panels)
+        .line(10, [(16, overload_ratio(options)), (8, time_to_first_token(options))]);
+    Dashboard::new(HEADING, options.variables(), vec![options.firing_alerts()], panels)
 }
 
-fn overloaded_targets() -> Panel {
-    let overloaded = chosen(names::TARGET_STATE).is("state", "overloaded");
+fn overloaded_targets(options: &Options) -> Panel {
+    let overloaded = options.chosen(names::TARGET_STATE).is("state", "overloaded");
     let expr = format!("sum (max by (provider, model) ({overloaded}))");
     Panel::stat("Overloaded targets", "Targets that shed load now: 529 and its likes.", Unit::Count)
         .query(Query::instant(expr, "__auto"))
 }
 
-fn overload_ratio() -> Panel {
+fn overload_ratio(options: &Options) -> Panel {
     let ratio = recorded::ratio(Level::Model, Window::minutes(5));
-    let ratio = by_variables(ratio).is("signal", Signal::Overload.as_str());
+    let ratio = options.by_variables(ratio).is("signal", Signal::Overload.as_str());
+    let [healthy, overloaded] = options.percent(Signal::Overload);
     Panel::time_series(
         "Overload ratio by model",
-        "Share of first attempts answered 529 or its likes over five minutes: \
-         overloaded / (ok + overloaded). The dashed lines are the thresholds 0.5 % and 2 %.",
+        format!(
+            "Share of first attempts answered 529 or its likes over five minutes: \
+             overloaded / (ok + overloaded). The dashed lines are the thresholds {healthy} and \
+             {overloaded}."
+        ),
         Unit::Ratio,
     )
     .query(Query::range(format!("max by (provider, model) ({ratio})"), "{{provider}}/{{model}}"))
-    .thresholds(&by_overload())
+    .thresholds(&options.colours(Signal::Overload))
     .drawn("thresholdsStyle", serde_json::json!({"mode": "dashed"}))
 }
 
-fn time_to_first_token() -> Panel {
-    let rate = chosen_buckets(names::TIME_TO_FIRST_TOKEN).over("$__rate_interval");
+fn time_to_first_token(options: &Options) -> Panel {
+    let rate = options.chosen_buckets(names::TIME_TO_FIRST_TOKEN).over("$__rate_interval");
     let expr = format!("histogram_quantile(0.95, sum by (provider, model, le) (rate({rate})))");
     Panel::time_series(
         "Time to first token",

@@ -1,5 +1,7 @@
 //! Panels: what is asked, how it is drawn, what colours mean.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -176,7 +178,7 @@ pub struct Panel {
     kind: &'static str,
     title: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'static str,
+    description: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     datasource: Option<DataSource>,
     grid_pos: Value,
@@ -219,14 +221,14 @@ impl Panel {
     pub fn new(
         kind: &'static str,
         title: &'static str,
-        description: &'static str,
+        description: impl Into<Cow<'static, str>>,
         options: Value,
     ) -> Self {
         Self {
             id: 0,
             kind,
             title,
-            description,
+            description: description.into(),
             datasource: Some(DataSource::CHOSEN),
             grid_pos: Value::Null,
             targets: Vec::new(),
@@ -240,7 +242,11 @@ impl Panel {
     }
 
     /// One number or word on a coloured ground.
-    pub fn stat(title: &'static str, description: &'static str, unit: Unit) -> Self {
+    pub fn stat(
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+        unit: Unit,
+    ) -> Self {
         let options = json!({
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
             "colorMode": "background_solid", "graphMode": "none", "justifyMode": "auto",
@@ -252,7 +258,11 @@ impl Panel {
     }
 
     /// Lines over time.
-    pub fn time_series(title: &'static str, description: &'static str, unit: Unit) -> Self {
+    pub fn time_series(
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+        unit: Unit,
+    ) -> Self {
         let options = json!({
             "legend": {
                 "displayMode": "table", "placement": "bottom", "showLegend": true,
