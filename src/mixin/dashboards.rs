@@ -9,6 +9,7 @@ mod options;
 mod overview;
 
 pub use options::Options;
+use options::numbered;
 
 /// Every dashboard, in the order in which one reads them.
 pub fn all(options: &Options) -> Vec<Dashboard> {

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::promql::Series;
 
+mod kinds;
 mod panel;
 
+pub use kinds::mappings;
 pub use panel::{Colour, Override, Panel, Query, Step, Unit, by_threshold};
 
 /// Columns of Grafana's grid.

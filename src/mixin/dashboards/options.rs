@@ -98,6 +98,15 @@ impl Options {
     }
 }
 
+/// A label's value as a number that panels can colour: its place in `values`, from 1. For series
+/// that are 1 where their label has the value and 0 elsewhere.
+pub(super) fn numbered(series: &Series, label: &str, values: &[&str]) -> String {
+    let one =
+        |(place, value)| format!("{} * ({} == 1)", place + 1, series.clone().is(label, value));
+    let numbered: Vec<_> = values.iter().copied().enumerate().map(one).collect();
+    numbered.join(" or ")
+}
+
 /// A ratio as people write it: `0.5 %`.
 fn percent(ratio: f64) -> String {
     let digits = format!("{:.3}", ratio * 100.0);
