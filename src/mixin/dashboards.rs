@@ -6,6 +6,7 @@
 use super::grafana::Dashboard;
 
 mod options;
+mod words;
 mod overview;
 
 pub use options::Options;

@@ -203,7 +203,7 @@ impl Variable {
     }
 }
 
-/// Marks on the time axis of every panel.
+/// Marks on the time axis of panels.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotation {
@@ -216,6 +216,8 @@ pub struct Annotation {
     title_format: &'static str,
     text_format: &'static str,
     step: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Value>,
 }
 
 impl Annotation {
@@ -236,7 +238,24 @@ impl Annotation {
             title_format: title,
             text_format: text,
             step: "60s",
+            filter: None,
         }
+    }
+
+    /// Only on the panels of these titles: marks on every panel drown what it shows.
+    ///
+    /// # Panics
+    /// If there is no panel of such a title.
+    #[must_use]
+    pub fn only_on(self, layout: &Layout, titles: &[&str]) -> Self {
+        let ids: Vec<_> = titles.iter().map(|title| layout.id_of(title)).collect();
+        Self { filter: Some(json!({"exclude": false, "ids": ids})), ..self }
+    }
+
+    /// Not shown until it is switched on at the dashboard's head.
+    #[must_use]
+    pub fn off(self) -> Self {
+        Self { enable: false, ..self }
     }
 }
 
@@ -269,5 +288,10 @@ impl Layout {
     #[must_use]
     pub fn headline(self, title: &'static str) -> Self {
         self.line(1, [(GRID_WIDTH, Panel::row(title))])
+    }
+
+    fn id_of(&self, title: &str) -> u32 {
+        let panel = self.panels.iter().find(|panel| panel.title() == title);
+        panel.unwrap_or_else(|| panic!("there is no panel {title:?}")).id()
     }
 }

@@ -1,4 +1,4 @@
-//! The kinds of panels beside numbers and lines, each with the options that ours share.
+//! The kinds of panels, each with the options that ours share.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,49 @@ use serde_json::{Map, Value, json};
 use super::{Colour, Panel, Unit};
 
 impl Panel {
+    /// One number or word on a coloured ground.
+    pub fn stat(
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+        unit: Unit,
+    ) -> Self {
+        let options = json!({
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
+            "colorMode": "background_solid", "graphMode": "none", "justifyMode": "auto",
+            "orientation": "auto", "textMode": "value", "wideLayout": true,
+        });
+        Self::new("stat", title, description, options)
+            .unit(unit)
+            .field("color", json!({"mode": "thresholds"}))
+    }
+
+    /// Lines over time.
+    pub fn time_series(
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+        unit: Unit,
+    ) -> Self {
+        let options = json!({
+            "legend": {
+                "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [],
+            },
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        });
+        Self::new("timeseries", title, description, options)
+            .unit(unit)
+            .field("min", 0)
+            .field("color", json!({"mode": "palette-classic"}))
+            .field(
+                "custom",
+                json!({
+                    "drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1,
+                    "fillOpacity": 0, "showPoints": "never", "spanNulls": false,
+                    "stacking": {"mode": "none", "group": "A"}, "axisPlacement": "auto",
+                    "thresholdsStyle": {"mode": "off"},
+                }),
+            )
+    }
+
     /// Rows and columns; the queries are [`Query::rows`](super::Query::rows). Rows that agree in
     /// their labels become one.
     pub fn table(title: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
@@ -102,6 +145,62 @@ impl Panel {
         Self::new(kind, title, description, options)
             .field("color", json!({"mode": "thresholds"}))
             .field("custom", json!({"lineWidth": 0, "fillOpacity": 85, "spanNulls": false}))
+    }
+
+    /// How often values lay between two bounds, over time: for the buckets of a histogram.
+    pub fn heatmap(
+        title: &'static str,
+        description: impl Into<Cow<'static, str>>,
+        unit: Unit,
+    ) -> Self {
+        let options = json!({
+            "calculate": false, "cellGap": 1, "cellValues": {"unit": Unit::Count},
+            // By lightness alone, the same to every eye.
+            "color": {
+                "mode": "scheme", "scheme": "Cividis", "fill": "dark-orange", "steps": 64,
+                "reverse": false, "scale": "exponential", "exponent": 0.5,
+            },
+            "filterValues": {"le": 1e-9}, "rowsFrame": {"layout": "auto"},
+            "yAxis": {"axisPlacement": "left", "reverse": false, "unit": unit},
+            "legend": {"show": true}, "exemplars": {"color": "rgba(255,0,255,0.7)"},
+            "tooltip": {"mode": "single", "yHistogram": true, "showColorScale": false},
+            "showValue": "never",
+        });
+        Self::new("heatmap", title, description, options).unit(unit)
+    }
+
+    /// The legend as a table at the right, the largest last value first: for wide panels, where
+    /// one below would leave no height for the lines.
+    #[must_use]
+    pub fn legend_right(self) -> Self {
+        let legend = json!({
+            "displayMode": "table", "placement": "right", "showLegend": true,
+            "calcs": ["lastNotNull", "max"], "sortBy": "Last *", "sortDesc": true,
+        });
+        self.option("legend", legend)
+    }
+
+    /// Lines as bars that stand on each other, for counts of several kinds.
+    #[must_use]
+    pub fn stacked_bars(self) -> Self {
+        self.drawn("drawStyle", "bars")
+            .drawn("lineWidth", 0)
+            .drawn("fillOpacity", 90)
+            .drawn("stacking", json!({"mode": "normal", "group": "A"}))
+    }
+
+    /// Lines as areas that stand on each other, for parts of a whole.
+    #[must_use]
+    pub fn stacked_areas(self) -> Self {
+        self.drawn("lineWidth", 0)
+            .drawn("fillOpacity", 80)
+            .drawn("stacking", json!({"mode": "normal", "group": "A"}))
+    }
+
+    /// Dashed lines at the thresholds.
+    #[must_use]
+    pub fn dashed(self) -> Self {
+        self.drawn("thresholdsStyle", json!({"mode": "dashed"}))
     }
 
     /// Words and colours for some of its values, in the order of the legend.
