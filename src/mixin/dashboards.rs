@@ -8,12 +8,18 @@ use super::grafana::Dashboard;
 mod options;
 mod words;
 mod overview;
+mod when_to_run;
+mod operations;
 
 pub use options::Options;
 use options::numbered;
 
 /// Every dashboard, in the order in which one reads them.
 pub fn all(options: &Options) -> Vec<Dashboard> {
-    let dashboards = [overview::dashboard(options)];
+    let dashboards = [
+        overview::dashboard(options),
+        when_to_run::dashboard(options),
+        operations::dashboard(options),
+    ];
     dashboards.map(|dashboard| dashboard.runbooks_at(&options.runbooks)).into()
 }

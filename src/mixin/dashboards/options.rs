@@ -71,7 +71,16 @@ impl Options {
 
     /// Marks where an alert of ours fires.
     pub(super) fn firing_alerts(&self) -> Annotation {
-        let firing = Series::alerts()
+        self.marks_of_alerts(Series::alerts())
+    }
+
+    /// Marks where an alert about the exporter itself fires.
+    pub(super) fn firing_alerts_about_exporters(&self) -> Annotation {
+        self.marks_of_alerts(Series::alerts().is("scope", "exporter"))
+    }
+
+    fn marks_of_alerts(&self, alerts: Series) -> Annotation {
+        let firing = alerts
             .within(&self.selector)
             .matches("alertname", "Brownout.+")
             .is("alertstate", "firing")
