@@ -11,6 +11,7 @@ mod dashboard_files;
 mod live;
 mod lint;
 mod panels;
+mod names;
 mod promql;
 mod rules;
 mod server;

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::Options;
+use super::{Options, words};
 use crate::answers::metrics::names;
 use crate::domain::outcome::Signal;
 use crate::mixin::grafana::{
@@ -107,7 +107,6 @@ fn hour_stat(options: &Options, title: &'static str, description: String, expr: 
         .option("textMode", "value_and_name")
         .decimals(2)
         .thresholds(&options.colours(Signal::Overload))
-        .field("noValue", too_few(options))
 }
 
 fn quietest_hour(options: &Options) -> Panel {
@@ -118,6 +117,7 @@ fn quietest_hour(options: &Options) -> Panel {
         enough(options)
     );
     hour_stat(options, "Quietest hour (UTC)", description, format!("bottomk(1, {ratio})"))
+        .silent(&too_few(options))
 }
 
 fn worst_hour(options: &Options) -> Panel {
@@ -128,6 +128,7 @@ fn worst_hour(options: &Options) -> Panel {
         enough(options)
     );
     hour_stat(options, "Worst hour (UTC)", description, format!("topk(1, {ratio})"))
+        .silent(&too_few(options))
 }
 
 fn this_hour(options: &Options) -> Panel {
@@ -140,14 +141,9 @@ fn this_hour(options: &Options) -> Panel {
          Not what is happening now: that is on the Overview. Needs {} attempts.",
         enough(options)
     );
-    let mut panel = hour_stat(
-        options,
-        "This hour, usually",
-        description,
-        format!("{ratio} and on (hour) {now}"),
-    );
-    panel = panel.field("noValue", "too little seen at this hour: unknown");
-    panel
+    let expr = format!("{ratio} and on (hour) {now}");
+    hour_stat(options, "This hour, usually", description, expr)
+        .silent("too little seen at this hour: unknown")
 }
 
 fn known_hours(options: &Options) -> Panel {
@@ -163,6 +159,7 @@ fn known_hours(options: &Options) -> Panel {
     )
     .query(Query::instant(format!("count({ratio}) or vector(0)"), "of 24"))
     .option("textMode", "value_and_name")
+    .silent("no traffic in this time")
     .thresholds(&by_threshold(Colour::Grey, &[(1.0, Colour::Sky), (24.0, Colour::Green)]))
 }
 
@@ -183,9 +180,9 @@ fn profile(options: &Options) -> Panel {
     .sorted_by("hour", false)
     .decimals(2)
     .thresholds(&options.colours(Signal::Overload))
-    .drawn("thresholdsStyle", json!({"mode": "dashed"}))
+    .dashed()
     .option("legend", json!({"showLegend": false}))
-    .field("noValue", "no traffic in this time: unknown, not quiet")
+    .silent("no traffic in this time: unknown, not quiet")
 }
 
 fn hours(options: &Options) -> Panel {
@@ -226,7 +223,7 @@ fn hours(options: &Options) -> Panel {
             Override::of("503").set("unit", Unit::Ratio).set("decimals", 2),
             Override::of("Attempts").set("unit", Unit::Count).set("decimals", 0),
         ])
-        .field("noValue", too_few(options))
+        .silent(&too_few(options))
 }
 
 fn by_hour_and_day(options: &Options, signal: Signal) -> Panel {
@@ -250,7 +247,7 @@ fn by_hour_and_day(options: &Options, signal: Signal) -> Panel {
     )
     .decimals(2)
     .thresholds(&options.colours(signal))
-    .field("noValue", "no traffic in this time: unknown, not quiet")
+    .silent("no traffic in this time: unknown, not quiet")
 }
 
 fn hours_of_targets(options: &Options) -> Panel {
@@ -291,7 +288,7 @@ fn hours_of_targets(options: &Options) -> Panel {
     .sorted_by("at worst", true)
     .thresholds(&options.colours(Signal::Overload))
     .except([cell("at best"), cell("at worst")])
-    .field("noValue", too_few(options))
+    .silent(&too_few(options))
 }
 
 fn trend(options: &Options) -> Panel {
@@ -310,17 +307,15 @@ fn trend(options: &Options) -> Panel {
         Query::range(format!("max by (provider, model) ({ratio})"), "{{provider}}/{{model}}")
             .every("1h"),
     )
-    .option("legend", json!({"displayMode": "list", "placement": "bottom", "showLegend": true}))
     .thresholds(&options.colours(Signal::Overload))
-    .drawn("thresholdsStyle", json!({"mode": "dashed"}))
-    .field("noValue", "no traffic, or no recording rules: see brownout's alerts folder")
+    .dashed()
+    .silent("no traffic, or no recording rules: see brownout's alerts folder")
 }
 
 fn other_signals(options: &Options) -> Panel {
     let ratio = |signal| Counts::new(options, signal, "hour", RANGE).ratio(ANY);
-    let colour = |name, colour: Colour| {
-        Override::of(name).set("color", json!({"mode": "fixed", "fixedColor": colour}))
-    };
+    let signals = [Signal::RateLimit, Signal::Outage];
+    let [quota, outage] = signals.map(words::title);
     Panel::bar_chart(
         "429 and 503 by hour of the day (UTC)",
         "Share of first attempts that your own quota refused (429), and that were lost to an \
@@ -332,11 +327,11 @@ fn other_signals(options: &Options) -> Panel {
     .query(Query::rows(ratio(Signal::RateLimit)))
     .query(Query::rows(ratio(Signal::Outage)))
     .transformed("merge", json!({}))
-    .columns(&[("hour", "hour"), ("Value #A", "429 quota"), ("Value #B", "503 outage")])
+    .columns(&[("hour", "hour"), ("Value #A", quota), ("Value #B", outage)])
     .sorted_by("hour", false)
     .decimals(2)
-    .except([colour("429 quota", Colour::Blue), colour("503 outage", Colour::Wine)])
-    .field("noValue", "no traffic in this time: unknown, not quiet")
+    .except(signals.map(|one| Override::of(words::title(one)).coloured(words::of_signal(one))))
+    .silent("no traffic in this time: unknown, not quiet")
 }
 
 fn attempts(options: &Options) -> Panel {
@@ -354,5 +349,5 @@ fn attempts(options: &Options) -> Panel {
     .decimals(0)
     .thresholds(&by_threshold(Colour::Sky, &[]))
     .option("legend", json!({"showLegend": false}))
-    .field("noValue", "no traffic in this time")
+    .silent("no traffic in this time")
 }

@@ -299,7 +299,7 @@ impl Panel {
     /// # Panics
     /// If it was given `mappings` that are no list.
     #[must_use]
-    pub fn silent(self, text: &'static str) -> Self {
+    pub fn silent(self, text: &str) -> Self {
         let mut panel = self.field("noValue", text);
         if panel.kind == "stat" {
             let null = json!({

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use brownout::mixin::dashboards::{self, Options};
 
 use crate::golden;
-use crate::temp::TempDir;
+use crate::temp::TempFolder;
 
 fn run(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brownout"));
@@ -35,7 +35,7 @@ fn the_program_lists_prints_and_writes() {
         assert!(listed.lines().any(|one| one == line), "{line:?} is not in\n{listed}");
         assert_eq!(text(&run(&[dashboard.name()]).stdout), dashboard.to_json());
     }
-    let folder = TempDir::new("dashboards");
+    let folder = TempFolder::new("dashboards");
     let inside = folder.path().join("made/here");
     let output = run(&["--output", inside.to_str().unwrap()]);
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");

@@ -1,6 +1,5 @@
 //! The process: is it late, does it complain, how much does it need.
 
-use super::probes::short_legend;
 use crate::answers::metrics::names;
 use crate::ground::self_stats::rows;
 use crate::mixin::dashboards::Options;
@@ -10,9 +9,7 @@ use crate::mixin::promql::{Beside, Series};
 const NOT_SCRAPED: &str = "not scraped";
 
 fn lines(title: &'static str, description: &'static str, unit: Unit) -> Panel {
-    Panel::time_series(title, description, unit)
-        .option("legend", short_legend())
-        .field("noValue", NOT_SCRAPED)
+    Panel::time_series(title, description, unit).silent(NOT_SCRAPED)
 }
 
 pub(super) fn lateness(options: &Options) -> Panel {
@@ -57,7 +54,7 @@ pub(super) fn requests(options: &Options) -> Panel {
         format!("sum by (route, code) (rate({requests})) > 0"),
         "{{route}} {{code}}",
     ))
-    .field("noValue", "no requests")
+    .silent("no requests")
 }
 
 fn beside(options: &Options, one: Beside) -> Series {
@@ -122,5 +119,5 @@ pub(super) fn builds(options: &Options) -> Panel {
         Override::of("Samples").set("unit", Unit::Count).set("decimals", 0),
     ])
     .sorted_by("Instance", false)
-    .field("noValue", NOT_SCRAPED)
+    .silent(NOT_SCRAPED)
 }

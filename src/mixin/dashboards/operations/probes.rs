@@ -52,14 +52,14 @@ pub(super) fn table(options: &Options) -> Panel {
             .set("mappings", yes_no(("failed", Colour::Vermilion), ("ok", Colour::Green)))
             .set("custom.cellOptions", &coloured),
         Override::of("Asks rightly")
-            .set("mappings", yes_no(("yes", Colour::Green), ("no", Colour::Orange)))
+            .set("mappings", yes_no(("yes", Colour::Green), ("no", Colour::Yellow)))
             .set("custom.cellOptions", &coloured),
         Override::of("Last").set("unit", Unit::FromNow),
         Override::of("Next").set("unit", Unit::FromNow),
         Override::of("Took").set("unit", Unit::Seconds).set("decimals", 2),
         Override::of("Cost in 24 h").set("unit", Unit::Dollars).set("decimals", 4),
     ])
-    .field("noValue", NO_PROBES)
+    .silent(NO_PROBES)
 }
 
 pub(super) fn sent(options: &Options) -> Panel {
@@ -76,8 +76,7 @@ pub(super) fn sent(options: &Options) -> Panel {
         format!("{} > 0", sum("reason", errors.over("$__rate_interval"))),
         "failed: {{reason}}",
     ))
-    .option("legend", short_legend())
-    .field("noValue", NO_PROBES)
+    .silent(NO_PROBES)
 }
 
 pub(super) fn spent(options: &Options) -> Panel {
@@ -101,13 +100,12 @@ pub(super) fn spent(options: &Options) -> Panel {
     ))
     .thresholds(&by_threshold(
         Colour::Green,
-        &[(NEARLY_SPENT, Colour::Orange), (1.0, Colour::Vermilion)],
+        &[(NEARLY_SPENT, Colour::Yellow), (1.0, Colour::Vermilion)],
     ))
-    .drawn("thresholdsStyle", json!({"mode": "dashed"}))
+    .dashed()
     .decimals(0)
     .field("max", 1)
-    .option("legend", short_legend())
-    .field("noValue", "no budget: probes are unlimited, or there are none")
+    .silent("no budget: probes are unlimited, or there are none")
 }
 
 pub(super) fn cost(options: &Options) -> Panel {
@@ -121,15 +119,13 @@ pub(super) fn cost(options: &Options) -> Panel {
     )
     .query(Query::range(format!("sum by (provider) (increase({cost}))"), "{{provider}}"))
     .query(Query::range(format!("sum({limit})"), "budget per day"))
-    .drawn("fillOpacity", 30)
-    .drawn("stacking", json!({"mode": "normal", "group": "A"}))
+    .stacked_areas()
     .except([Override::of("budget per day")
         .set("custom.stacking", json!({"mode": "none", "group": "B"}))
         .set("custom.fillOpacity", 0)
         .set("custom.lineStyle", json!({"fill": "dash", "dash": [8, 8]}))
-        .set("color", json!({"mode": "fixed", "fixedColor": Colour::Vermilion}))])
-    .option("legend", short_legend())
-    .field("noValue", NO_PROBES)
+        .coloured(Colour::Vermilion)])
+    .silent(NO_PROBES)
 }
 
 pub(super) fn skipped(options: &Options) -> Panel {
@@ -141,10 +137,8 @@ pub(super) fn skipped(options: &Options) -> Panel {
         Unit::PerSecond,
     )
     .query(Query::range(format!("sum by (reason) (rate({skipped}))"), "{{reason}}"))
-    .drawn("fillOpacity", 30)
-    .drawn("stacking", json!({"mode": "normal", "group": "A"}))
-    .option("legend", short_legend())
-    .field("noValue", NO_PROBES)
+    .stacked_areas()
+    .silent(NO_PROBES)
 }
 
 pub(super) fn status_pages(options: &Options) -> Panel {
@@ -168,21 +162,16 @@ pub(super) fn status_pages(options: &Options) -> Panel {
     ))
     .words(&words)
     .thresholds(&by_threshold(Colour::Grey, &[]))
-    .field("noValue", "no status page is configured, or none could be read")
+    .silent("no status page is configured, or none could be read")
 }
 
 fn word(value: i64, indicator: Indicator) -> (i64, &'static str, Colour) {
     match indicator {
         Indicator::None => (value, "no trouble", Colour::Green),
-        Indicator::Minor => (value, "minor", Colour::Orange),
+        Indicator::Minor => (value, "minor", Colour::Yellow),
         Indicator::Major => (value, "major", Colour::Vermilion),
         Indicator::Critical => (value, "critical", Colour::Wine),
         Indicator::Maintenance => (value, "maintenance", Colour::Sky),
         Indicator::Unknown => (value, "unknown", Colour::Grey),
     }
-}
-
-/// A legend that leaves the height to the lines.
-pub(super) fn short_legend() -> serde_json::Value {
-    json!({"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []})
 }

@@ -1,8 +1,5 @@
 //! What clients report, and what becomes of it.
 
-use serde_json::json;
-
-use super::probes::short_legend;
 use crate::ground::self_stats::rows::{self, Metric};
 use crate::mixin::dashboards::Options;
 use crate::mixin::grafana::{Panel, Query, Unit};
@@ -19,9 +16,7 @@ fn rate(options: &Options, row: Metric, label: Option<&str>) -> String {
 }
 
 fn lines(title: &'static str, description: &'static str, unit: Unit) -> Panel {
-    Panel::time_series(title, description, unit)
-        .option("legend", short_legend())
-        .field("noValue", NO_REPORTS)
+    Panel::time_series(title, description, unit).silent(NO_REPORTS)
 }
 
 pub(super) fn records(options: &Options) -> Panel {
@@ -58,8 +53,7 @@ pub(super) fn classified(options: &Options) -> Panel {
         Unit::PerSecond,
     )
     .query(Query::range(rate(options, rows::CLASSIFIED, Some("matched_by")), "{{matched_by}}"))
-    .drawn("fillOpacity", 30)
-    .drawn("stacking", json!({"mode": "normal", "group": "A"}))
+    .stacked_areas()
 }
 
 pub(super) fn bytes(options: &Options) -> Panel {

@@ -20,7 +20,7 @@ pub(super) fn instances(options: &Options) -> Panel {
     )
     .query(Query::instant(format!("count({up} == 0) or 0 * count({up})"), "__auto"))
     .thresholds(&by_threshold(Colour::Green, &[(1.0, Colour::Vermilion)]))
-    .field("noValue", "no instance is known")
+    .silent("no instance is known")
 }
 
 pub(super) fn age(options: &Options) -> Panel {
@@ -34,7 +34,7 @@ pub(super) fn age(options: &Options) -> Panel {
     .query(Query::instant(format!("max(timestamp({taken}) - {taken})"), "__auto"))
     .decimals(1)
     .thresholds(&by_threshold(Colour::Green, &[(AGE_MAX_S, Colour::Vermilion)]))
-    .field("noValue", NOT_SCRAPED)
+    .silent(NOT_SCRAPED)
 }
 
 pub(super) fn configuration(options: &Options) -> Panel {
@@ -67,7 +67,7 @@ pub(super) fn budget(options: &Options) -> Panel {
         "Whether the day's budget is used up, the whole or that of a provider, on any instance: \
          probes are left out until midnight UTC.",
         format!("max({all} or {one})"),
-        [("within", Colour::Green), ("used up", Colour::Orange)],
+        [("within", Colour::Green), ("used up", Colour::Yellow)],
     )
 }
 
@@ -80,8 +80,8 @@ pub(super) fn misconfigured(options: &Options) -> Panel {
         Unit::None,
     )
     .query(Query::instant(format!("sum(max by (provider, model) ({wrong}))"), "__auto"))
-    .thresholds(&by_threshold(Colour::Green, &[(1.0, Colour::Orange)]))
-    .field("noValue", "no probes")
+    .thresholds(&by_threshold(Colour::Green, &[(1.0, Colour::Yellow)]))
+    .silent("no probes")
 }
 
 /// A stat of two words, for 0 and 1.
@@ -95,5 +95,5 @@ fn flag(
         .query(Query::instant(expr, "__auto"))
         .words(&[(0, zero.0, zero.1), (1, one.0, one.1)])
         .thresholds(&by_threshold(Colour::Grey, &[]))
-        .field("noValue", NOT_SCRAPED)
+        .silent(NOT_SCRAPED)
 }
