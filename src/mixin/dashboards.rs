@@ -8,6 +8,7 @@ use super::grafana::Dashboard;
 mod options;
 mod words;
 mod overview;
+mod target;
 mod when_to_run;
 mod operations;
 
@@ -18,6 +19,7 @@ use options::numbered;
 pub fn all(options: &Options) -> Vec<Dashboard> {
     let dashboards = [
         overview::dashboard(options),
+        target::dashboard(options),
         when_to_run::dashboard(options),
         operations::dashboard(options),
     ];

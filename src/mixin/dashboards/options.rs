@@ -48,6 +48,16 @@ impl Options {
         })
     }
 
+    /// Those of some series that are of the one target that the variables name.
+    pub(super) fn of_one_target(&self, series: Series) -> Series {
+        let labels = ["job", "instance", "provider", "model"].into_iter();
+        labels.fold(series.within(&self.selector), |series, label| match label {
+            _ if !series.has(label) => series,
+            "provider" | "model" => series.is(label, &format!("${label}")),
+            _ => series.matches(label, &format!("${label}")),
+        })
+    }
+
     /// The variables `job` and `instance`, the second narrowed by the first.
     pub(super) fn variables_of_exporters(&self) -> Vec<Variable> {
         let built = || Series::of(rows::BUILD_INFO).within(&self.selector);
@@ -69,35 +79,62 @@ impl Options {
         variables
     }
 
-    /// Marks where an alert of ours fires.
-    pub(super) fn firing_alerts(&self) -> Annotation {
-        self.marks_of_alerts(Series::alerts())
+    /// The same variables, of which `provider` and `model` have one value each.
+    pub(super) fn variables_of_one_target(&self) -> Vec<Variable> {
+        let targets = Series::of(names::TARGET_INFO).within(&self.selector);
+        let targets = targets.matches("job", "$job").matches("instance", "$instance");
+        let of_provider = targets.clone().is("provider", "$provider");
+        let mut variables = self.variables_of_exporters();
+        variables.push(Variable::one_label_value("provider", "Provider", &targets, "provider"));
+        variables.push(Variable::one_label_value("model", "Model", &of_provider, "model"));
+        variables
     }
 
-    /// Marks where an alert about the exporter itself fires.
-    pub(super) fn firing_alerts_about_exporters(&self) -> Annotation {
-        self.marks_of_alerts(Series::alerts().is("scope", "exporter"))
-    }
-
-    fn marks_of_alerts(&self, alerts: Series) -> Annotation {
-        let firing = alerts
+    /// Alerts of ours that fire.
+    pub(super) fn firing(&self) -> Series {
+        Series::alerts()
             .within(&self.selector)
             .matches("alertname", "Brownout.+")
             .is("alertstate", "firing")
-            .matches("job", "$job");
+            .matches("job", "$job")
+    }
+
+    /// Marks where an alert of ours begins to fire.
+    pub(super) fn firing_alerts(&self) -> Annotation {
+        Self::marked(&self.firing())
+    }
+
+    /// Marks where an alert about the exporter itself begins to fire.
+    pub(super) fn firing_alerts_about_exporters(&self) -> Annotation {
+        Self::marked(&self.firing().is("scope", "exporter"))
+    }
+
+    /// Marks where some alerts begin to fire. For as long as they fire would colour whole days.
+    pub(super) fn marked(firing: &Series) -> Annotation {
+        let by = "max by (alertname, provider, model)";
         Annotation::new(
             "Firing alerts",
             Colour::Vermilion,
-            format!("max by (alertname, provider, model) ({firing})"),
+            format!("{by} ({firing}) unless {by} ({firing} offset 1m)"),
             ["{{alertname}}", "{{provider}} {{model}}"],
         )
     }
 
     /// Colours of a ratio of a signal: the thresholds are those of the states.
     pub(super) fn colours(&self, signal: Signal) -> Vec<Step> {
+        self.colours_above(Colour::Green, signal)
+    }
+
+    /// The same with another colour below the thresholds.
+    pub(super) fn colours_above(&self, lowest: Colour, signal: Signal) -> Vec<Step> {
         let bounds = self.thresholds.of(signal);
         let above = [(bounds.healthy(), Colour::Yellow), (bounds.overloaded(), Colour::Vermilion)];
-        by_threshold(Colour::Green, &above)
+        by_threshold(lowest, &above)
+    }
+
+    /// How far an axis reaches at least, so that both thresholds are seen.
+    pub(super) fn axis(&self, signal: Signal) -> f64 {
+        self.thresholds.of(signal).overloaded() * 1.25
     }
 
     /// The two thresholds of a signal as words: `["0.5 %", "2 %"]`.
@@ -142,6 +179,16 @@ mod tests {
             options.chosen(names::QUOTA_LIMIT).to_string(),
             "brownout_quota_limit{cluster=\"eu\",job=~\"$job\",instance=~\"$instance\",\
              provider=~\"$provider\"}"
+        );
+    }
+
+    #[test]
+    fn one_target_is_selected_by_equality() {
+        let options = Options::default();
+        assert_eq!(
+            options.of_one_target(Series::of(names::PROBE_SUCCESS)).to_string(),
+            "brownout_probe_success{job=~\"$job\",instance=~\"$instance\",\
+             provider=\"$provider\",model=\"$model\"}"
         );
     }
 }

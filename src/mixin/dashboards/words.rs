@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::numbered;
 use crate::domain::outcome::{Class, Signal};
 use crate::domain::state::TargetState;
-use crate::mixin::grafana::{Colour, Override};
+use crate::mixin::grafana::{Annotation, Colour, Override};
 use crate::mixin::promql::Series;
 
 /// States from the best to the worst. Their numbers are their places, from 1; what a score adds
@@ -15,20 +16,12 @@ fn ladder() -> impl Iterator<Item = (u32, TargetState)> {
     (1..).zip(states)
 }
 
-/// The number from which on a target is in trouble.
-pub(super) fn trouble() -> u32 {
-    let trouble = ladder().find(|(_, state)| *state == TargetState::Degraded);
-    trouble.map_or(0, |(number, _)| number)
-}
-
 /// The worst state of `series` by some labels as a number, 1 for healthy to 5 for unavailable.
 ///
 /// Replicas agree on states but for moments, and the worst of what they say is shown.
 pub(super) fn state_number(series: &Series, by: &str) -> String {
-    let numbers = ladder().map(|(number, state)| {
-        format!("{number} * ({} == 1)", series.clone().is("state", state.as_str()))
-    });
-    format!("max by ({by}) (\n    {}\n)", numbers.collect::<Vec<_>>().join("\n or "))
+    let states: Vec<_> = ladder().map(|(_, state)| state.as_str()).collect();
+    format!("max by ({by}) ({})", numbered(series, "state", &states))
 }
 
 /// The words and colours of [`state_number`].
@@ -43,6 +36,27 @@ pub(super) fn state_words() -> Value {
         })
     });
     ranges.collect()
+}
+
+/// Marks where targets come into another state; of what is new, the first state is no change.
+pub(super) fn state_changes(states: &Series) -> Annotation {
+    let by = "max by (provider, model, state)";
+    let before = format!("{by} ({states} offset 1m)");
+    let expr =
+        format!("{by} ({states}) == 1 unless {before} == 1 and on (provider, model) {before}");
+    let text = ["{{provider}}/{{model}} is {{state}}", "{{provider}}/{{model}}"];
+    Annotation::new("State changes", Colour::Blue, expr, text)
+}
+
+/// A link to the dashboard of one target; `provider` and `model` are what Grafana knows its names
+/// by where the link is.
+pub(super) fn link_to_target(provider: &str, model: &str) -> Value {
+    let url = format!(
+        "/d/brownout-target?${{datasource:queryparam}}&${{job:queryparam}}\
+         &${{instance:queryparam}}&var-provider=${{{provider}:percentencode}}\
+         &var-model=${{{model}:percentencode}}&${{__url_time_range}}"
+    );
+    json!({"title": "This target alone", "url": url, "targetBlank": false})
 }
 
 /// The colour of a state.
@@ -118,6 +132,5 @@ mod tests {
         let unknown = "2 * (brownout_target_state{state=\"unknown\"} == 1)";
         let unavailable = "5 * (brownout_target_state{state=\"unavailable\"} == 1)";
         assert!(number.contains(unknown) && number.contains(unavailable), "{number}");
-        assert_eq!(trouble(), 3);
     }
 }

@@ -64,17 +64,23 @@ impl Panel {
     }
 
     /// The columns of a table: which of its fields, in this order, and what they are called.
-    /// Grafana calls the value of the second query `Value #B`; the column of times is hidden.
+    /// Grafana calls the value of the second query `Value #B`; the column of times is hidden, and
+    /// so are those without a name.
     #[must_use]
     pub fn columns(self, columns: &[(&str, &str)]) -> Self {
         let mut places = Map::new();
         let mut names = Map::new();
+        let mut hidden = json!({"Time": true});
         for (place, (field, name)) in columns.iter().enumerate() {
+            if name.is_empty() {
+                hidden[field] = json!(true);
+                continue;
+            }
             places.insert((*field).to_owned(), json!(place));
             names.insert((*field).to_owned(), json!(name));
         }
         let options = json!({
-            "excludeByName": {"Time": true}, "includeByName": {},
+            "excludeByName": hidden, "includeByName": {},
             "indexByName": places, "renameByName": names,
         });
         self.transformed("organize", options)
@@ -166,7 +172,8 @@ impl Panel {
             "tooltip": {"mode": "single", "yHistogram": true, "showColorScale": false},
             "showValue": "never",
         });
-        Self::new("heatmap", title, description, options).unit(unit)
+        // The unit of a cell, which counts; that of the bounds is the axis's.
+        Self::new("heatmap", title, description, options).unit(Unit::Count)
     }
 
     /// The legend as a table at the right, the largest last value first: for wide panels, where

@@ -47,6 +47,9 @@ pub enum Colour {
     /// The colour of the text around it.
     #[serde(rename = "text")]
     Text,
+    /// No colour at all, for numbers that are nothing to look at.
+    #[serde(rename = "transparent")]
+    Clear,
 }
 
 /// Units, by Grafana's ids.
