@@ -119,6 +119,7 @@ fn ratio_lines(
         .thresholds(&options.colours(signal))
         .dashed()
         .drawn("axisSoftMax", options.axis(signal))
+        .drawn("lineWidth", 2)
         .field("links", [link_of_series()])
         .silent(NO_RATIO)
 }

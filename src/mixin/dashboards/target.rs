@@ -61,7 +61,7 @@ pub(super) fn dashboard(options: &Options) -> Dashboard {
         )
         .line(8, [(8, sources::retries(of)), (8, sources::probes(of)), (8, sources::quota(of))])
         .headline("How fast")
-        .line(9, [(12, speed::first_token(of)), (12, speed::duration(of))])
+        .line(8, [(12, speed::first_token(of)), (12, speed::duration(of))])
         .line(8, [(12, speed::quantiles(of)), (12, speed::last_probe(of))]);
     let states = of.one(names::TARGET_STATE);
     // Alerts about the whole provider have no model.

@@ -59,6 +59,16 @@ pub(super) fn link_to_target(provider: &str, model: &str) -> Value {
     json!({"title": "This target alone", "url": url, "targetBlank": false})
 }
 
+/// The colours of the severities of alerts.
+pub(super) fn severities() -> Value {
+    let severity = |text: &str, colour: Colour| json!({"text": text, "color": colour});
+    let options = json!({
+        "critical": severity("critical", Colour::Vermilion),
+        "warning": severity("warning", Colour::Yellow),
+    });
+    json!([{"type": "value", "options": options}])
+}
+
 /// The colour of a state.
 pub(super) const fn of_state(state: TargetState) -> Colour {
     match state {

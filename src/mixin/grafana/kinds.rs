@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::{Colour, Panel, Unit};
+use super::{Colour, Panel, Unit, by_threshold};
 
 impl Panel {
     /// One number or word on a coloured ground.
@@ -120,8 +120,10 @@ impl Panel {
 
     /// A row for each series, coloured by its value for as long as that holds.
     pub fn state_timeline(title: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        // One step: of more, Grafana's own among them, the legend tells instead of the words.
         Self::coloured_rows("state-timeline", title, description)
             .unit(Unit::None)
+            .thresholds(&by_threshold(Colour::Grey, &[]))
             .option("mergeValues", true)
             .option("alignValue", "left")
     }

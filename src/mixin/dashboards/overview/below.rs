@@ -43,7 +43,10 @@ pub(super) fn firing_alerts(options: &Options) -> Panel {
         ("Value", ""),
     ])
     .except([
-        Override::of("Severity").set("custom.width", 80),
+        Override::of("Severity")
+            .set("custom.width", 80)
+            .set("mappings", words::severities())
+            .set("custom.cellOptions", json!({"type": "color-text"})),
         Override::of("Alert").set("custom.width", 250),
         Override::of("Provider").set("custom.width", 100).set("noValue", "–"),
         Override::of("Model").set("noValue", "–"),

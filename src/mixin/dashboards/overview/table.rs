@@ -83,7 +83,7 @@ fn overrides(options: &Options) -> Vec<Override> {
         ratio("529 at least", Signal::Overload).set("custom.width", 110),
         ratio("503", Signal::Outage),
         ratio("429", Signal::RateLimit),
-        narrow("First token p95", 130).set("unit", Unit::Seconds).set("decimals", 2),
+        narrow("First token p95", 130).set("unit", Unit::Seconds).set("decimals", 1),
         narrow("Duration p95", 120).set("unit", Unit::Seconds).set("decimals", 1),
         narrow("Last seen", 150).set("unit", Unit::FromNow),
     ]

@@ -36,7 +36,7 @@ pub(super) fn of_day(of: Of<'_>) -> Panel {
             Panel::bar_chart(
                 "By hour of the day, UTC",
                 "The ratio of each signal by the hour of the day in UTC, over the time range of \
-                 the dashboard: choose a week or more to see a habit. An hour without a bar had no \
+                 the dashboard: choose a week or more to see a habit. Bars stand on each other. An hour without a bar had no \
                  errors or no attempts; the dashboard When to run tells these apart.",
                 Unit::Ratio,
                 "hour",
@@ -44,6 +44,7 @@ pub(super) fn of_day(of: Of<'_>) -> Panel {
             |panel, signal| panel.query(Query::rows(ratio_by_hour(of, signal))),
         )
         .field("color", json!({"mode": "palette-classic"}))
+        .option("stacking", "normal")
         .transformed("merge", json!({}))
         .columns(&[("hour", "hour"), ("Value #A", "a"), ("Value #B", "b"), ("Value #C", "c")])
         .sorted_by("hour", false)
