@@ -47,7 +47,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             json!([{"properties": [{"id": "unit", "value": "parsec"}]}]);
     }),
     ("panel-no-targets", "has no query", |json| {
-        panel_of(json, "timeseries")["targets"] = json!([])
+        panel_of(json, "timeseries")["targets"] = json!([]);
     }),
     ("panel-no-targets", "has two queries of one name", |json| {
         let targets = panel_of(json, "timeseries")["targets"].as_array_mut().unwrap();
