@@ -1,4 +1,4 @@
-//! Whether brownout itself is well: its scrapes, the reports it takes in, its probes and their cost.
+//! Whether brownout itself is well: scrapes, reports, probes and what they cost.
 
 use super::Options;
 use crate::mixin::grafana::{Dashboard, Heading, Layout};

@@ -56,7 +56,9 @@ pub(super) fn dashboard(options: &Options) -> Dashboard {
             14,
             [(12, by_hour_and_day(Signal::RateLimit)), (12, by_hour_and_day(Signal::Outage))],
         );
-    Dashboard::new(HEADING, options.variables(), vec![options.firing_alerts()], panels)
+    // A week of alerts would hide the lines: they are marked when asked for.
+    let marks = vec![options.firing_alerts().off()];
+    Dashboard::new(HEADING, options.variables(), marks, panels)
 }
 
 /// The counts of a signal by some labels over a range: failures, and attempts that say something
@@ -83,8 +85,8 @@ impl Counts {
     }
 }
 
-/// Any attempt at all. Half a one and not more than zero: increases are not whole numbers, and where
-/// everything was another signal's, their difference is a hair beside zero.
+/// Any attempt at all. Half a one and not more than zero: increases are not whole numbers, and
+/// where everything was another signal's, their difference is a hair beside zero.
 const ANY: f64 = 0.5;
 
 /// As many attempts as show one failure at the healthy threshold: fewer cannot tell a quiet hour.
@@ -198,6 +200,9 @@ fn hours(options: &Options) -> Panel {
     let overload = counts(Signal::Overload);
     // Only of the hours that have an answer to the first query, or rows would be left half empty.
     let known = format!("and on (hour) ({} >= {})", overload.attempts, enough(options));
+    let small = |name| {
+        Override::of(name).set("unit", Unit::Ratio).set("decimals", 2).set("custom.width", 80)
+    };
     let colours = json!({"mode": "absolute", "steps": options.colours(Signal::Overload)});
     panel
         .query(Query::rows(overload.ratio(enough(options))))
@@ -215,13 +220,14 @@ fn hours(options: &Options) -> Panel {
         .except([
             Override::of("Hour").set("custom.width", 60),
             Override::of("Overload")
+                .set("custom.width", 100)
                 .set("unit", Unit::Ratio)
                 .set("decimals", 2)
                 .set("thresholds", colours)
                 .set("custom.cellOptions", json!({"type": "color-background", "mode": "basic"})),
-            Override::of("429").set("unit", Unit::Ratio).set("decimals", 2),
-            Override::of("503").set("unit", Unit::Ratio).set("decimals", 2),
-            Override::of("Attempts").set("unit", Unit::Count).set("decimals", 0),
+            small("429"),
+            small("503"),
+            Override::of("Attempts").set("unit", Unit::Count),
         ])
         .silent(&too_few(options))
 }
@@ -236,9 +242,9 @@ fn by_hour_and_day(options: &Options, signal: Signal) -> Panel {
     Panel::status_history(
         title,
         format!(
-            "Share of first attempts that were {what}: a row for each hour of the day, a column for \
-             each day, both in UTC. Green below {healthy}, vermilion from {overloaded} on. An empty \
-             cell had no traffic: it is unknown, not quiet."
+            "Share of first attempts that were {what}: a row for each hour of the day, a column \
+             for each day, both in UTC. Green below {healthy}, vermilion from {overloaded} on. An \
+             empty cell had no traffic: it is unknown, not quiet."
         ),
         Unit::Ratio,
     )
@@ -258,7 +264,7 @@ fn hours_of_targets(options: &Options) -> Panel {
         format!("sum by (provider, model, {column}) ({named})")
     };
     let quietest = as_column(format!("bottomk by (provider, model) (1, {ratio})"), "quietest");
-    let worst = as_column(format!("topk by (provider, model) (1, {ratio})"), "worst");
+    let worst = as_column(format!("topk by (provider, model) (1, {ratio}) > 0"), "worst");
     let cell = |name| {
         Override::of(name)
             .set("unit", Unit::Ratio)
@@ -271,7 +277,8 @@ fn hours_of_targets(options: &Options) -> Panel {
         format!(
             "For each model the hour of the day with the lowest and the one with the highest ratio \
              of overload, over the time range, among hours with at least {} attempts; where \
-             several are equal, one of them. A model that is missing has no such hour.",
+             several are equal, one of them. No worst hour: nothing was shed at all. A model that \
+             is missing has no hour with so many attempts.",
             enough(options)
         ),
     )
@@ -346,7 +353,6 @@ fn attempts(options: &Options) -> Panel {
     .query(Query::rows(format!("sum by (hour) (increase({requests}{RANGE})) >= {ANY}")))
     .columns(&[("hour", "hour"), ("Value", "attempts")])
     .sorted_by("hour", false)
-    .decimals(0)
     .thresholds(&by_threshold(Colour::Sky, &[]))
     .option("legend", json!({"showLegend": false}))
     .silent("no traffic in this time")

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use brownout::mixin::dashboards::{self, Options};
 
+use super::dashboard::Dashboard;
+use super::promql;
 use crate::golden;
 use crate::temp::TempFolder;
 
@@ -75,6 +77,20 @@ fn what_cannot_be_is_refused_with_the_remedy() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.contains(said), "{args:?}: {stderr}");
         assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn what_a_user_adds_to_selectors_is_in_every_one() {
+    let selector = "cluster=\"eu\"".to_owned();
+    for made in dashboards::all(&Options { selector: selector.clone(), ..Options::default() }) {
+        let json = serde_json::from_str(&made.to_json()).unwrap();
+        let dashboard = Dashboard { name: made.uid().to_owned(), json };
+        for query in [dashboard.queries(), dashboard.variable_queries()].concat() {
+            for one in promql::selectors(&query.expr) {
+                assert!(one.matchers.contains(&selector), "{}: {one:?}", query.of);
+            }
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) fn should_be_zero(options: &Options) -> Panel {
     .query(Query::range(increase(rows::TICKS_MISSED, ""), "missed ticks {{instance}}"))
     .query(Query::range(increase(names::CLOCK_STEPS, ""), "clock steps {{instance}}"))
     .query(Query::range(increase(names::SERIES_DROPPED, ", reason"), "{{reason}} {{instance}}"))
+    .decimals(0)
+    .drawn("axisSoftMax", 1)
 }
 
 pub(super) fn requests(options: &Options) -> Panel {
@@ -107,13 +109,12 @@ pub(super) fn builds(options: &Options) -> Panel {
         ("instance", "Instance"),
         ("version", "Version"),
         ("revision", "Revision"),
-        ("Value #A", "Running"),
+        ("Value #A", ""),
         ("Value #B", "Started"),
         ("Value #C", "Configuration loaded"),
         ("Value #D", "Samples"),
     ])
     .except([
-        Override::of("Running").set("custom.hidden", true),
         Override::of("Started").set("unit", Unit::FromNow),
         Override::of("Configuration loaded").set("unit", Unit::FromNow),
         Override::of("Samples").set("unit", Unit::Count).set("decimals", 0),

@@ -6,6 +6,7 @@ use crate::answers::metrics::names;
 use crate::domain::status_page::Indicator;
 use crate::mixin::dashboards::{Options, numbered};
 use crate::mixin::grafana::{Colour, Override, Panel, Query, Unit, by_threshold, mappings};
+use crate::mixin::promql::Series;
 
 const NO_PROBES: &str = "no probes are configured";
 
@@ -50,10 +51,12 @@ pub(super) fn table(options: &Options) -> Panel {
     .except([
         Override::of("Result")
             .set("mappings", yes_no(("failed", Colour::Vermilion), ("ok", Colour::Green)))
-            .set("custom.cellOptions", &coloured),
+            .set("custom.cellOptions", &coloured)
+            .set("custom.align", "left"),
         Override::of("Asks rightly")
             .set("mappings", yes_no(("yes", Colour::Green), ("no", Colour::Yellow)))
-            .set("custom.cellOptions", &coloured),
+            .set("custom.cellOptions", &coloured)
+            .set("custom.align", "left"),
         Override::of("Last").set("unit", Unit::FromNow),
         Override::of("Next").set("unit", Unit::FromNow),
         Override::of("Took").set("unit", Unit::Seconds).set("decimals", 2),
@@ -65,17 +68,15 @@ pub(super) fn table(options: &Options) -> Panel {
 pub(super) fn sent(options: &Options) -> Panel {
     let requests = options.chosen(names::REQUESTS).is("source", "probe");
     let errors = options.chosen(names::REQUEST_ERRORS).is("source", "probe");
-    let sum = |labels, series: String| format!("sum by ({labels}) (rate({series}))");
+    let sum = |labels, series: Series| format!("sum by ({labels}) (increase({series}[1h])) > 0");
     Panel::time_series(
-        "Probes sent, and failed by reason",
-        "Probes per second of each provider, and those that failed by what they ended as.",
-        Unit::RequestsPerSecond,
+        "Probes in an hour, and failed ones",
+        "Probes of each provider in the hour before each point, and those that failed by what they \
+         ended as.",
+        Unit::Count,
     )
-    .query(Query::range(sum("provider", requests.over("$__rate_interval")), "{{provider}}"))
-    .query(Query::range(
-        format!("{} > 0", sum("reason", errors.over("$__rate_interval"))),
-        "failed: {{reason}}",
-    ))
+    .query(Query::range(sum("provider", requests), "{{provider}}"))
+    .query(Query::range(sum("reason", errors), "failed: {{reason}}"))
     .silent(NO_PROBES)
 }
 
@@ -129,16 +130,17 @@ pub(super) fn cost(options: &Options) -> Panel {
 }
 
 pub(super) fn skipped(options: &Options) -> Panel {
-    let skipped = options.chosen(names::PROBE_SKIPPED).over("$__rate_interval");
+    let skipped = options.chosen(names::PROBE_SKIPPED);
     Panel::time_series(
-        "Probes left out on purpose",
-        "Probes that were due and not sent, each second, by why: budget, because clients report \
-         enough, because the one before still ran, or because their time had passed.",
-        Unit::PerSecond,
+        "Probes left out in an hour",
+        "Probes that were due and not sent, on purpose, in the hour before each point, by why: \
+         budget, because clients report enough, because the one before still ran, or because \
+         their time had passed.",
+        Unit::Count,
     )
-    .query(Query::range(format!("sum by (reason) (rate({skipped}))"), "{{reason}}"))
+    .query(Query::range(format!("sum by (reason) (increase({skipped}[1h])) > 0"), "{{reason}}"))
     .stacked_areas()
-    .silent(NO_PROBES)
+    .silent("no probe was left out")
 }
 
 pub(super) fn status_pages(options: &Options) -> Panel {

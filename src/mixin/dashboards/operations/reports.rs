@@ -6,13 +6,18 @@ use crate::mixin::grafana::{Panel, Query, Unit};
 
 const NO_REPORTS: &str = "nothing was reported";
 
-/// A sum of rates by a label, or of all.
+/// A sum of rates by a label, those that are more than none, or of all.
 fn rate(options: &Options, row: Metric, label: Option<&str>) -> String {
     let rate = format!("(rate({}))", options.chosen(row).over("$__rate_interval"));
     match label {
-        Some(label) => format!("sum by ({label}) {rate}"),
+        Some(label) => format!("sum by ({label}) {rate} > 0"),
         None => format!("sum{rate}"),
     }
+}
+
+/// Reports are few enough for a minute to say more than a second.
+fn per_minute(rate: &str) -> String {
+    format!("60 * ({rate})")
 }
 
 fn lines(title: &'static str, description: &'static str, unit: Unit) -> Panel {
@@ -21,15 +26,15 @@ fn lines(title: &'static str, description: &'static str, unit: Unit) -> Panel {
 
 pub(super) fn records(options: &Options) -> Panel {
     lines(
-        "Records reported",
-        "Records per second: counted, left out because they were seen before, and refused by what \
+        "Records reported per minute",
+        "Records per minute: counted, left out because they were seen before, and refused by what \
          was wrong with them. A refused record is lost; the reporter was told which and why.",
-        Unit::PerSecond,
+        Unit::Count,
     )
-    .query(Query::range(rate(options, rows::INGEST_ACCEPTED, None), "accepted"))
-    .query(Query::range(rate(options, rows::INGEST_DUPLICATE, None), "duplicate"))
+    .query(Query::range(per_minute(&rate(options, rows::INGEST_ACCEPTED, None)), "accepted"))
+    .query(Query::range(per_minute(&rate(options, rows::INGEST_DUPLICATE, None)), "duplicate"))
     .query(Query::range(
-        format!("{} > 0", rate(options, rows::INGEST_REJECTED, Some("reason"))),
+        per_minute(&rate(options, rows::INGEST_REJECTED, Some("reason"))),
         "refused: {{reason}}",
     ))
 }
@@ -46,14 +51,16 @@ pub(super) fn requests(options: &Options) -> Panel {
 
 pub(super) fn classified(options: &Options) -> Panel {
     lines(
-        "Classified, by the rule that decided",
-        "Attempts per second by what told their class, reported ones and probes. Much of \
+        "Classified per minute, by what decided",
+        "Attempts per minute by the rule that told their class, reported ones and probes. Much of \
          provider_status or generic_token means that bodies are not reported along: statuses alone \
          cannot tell overload from an outage everywhere.",
-        Unit::PerSecond,
+        Unit::Count,
     )
-    .query(Query::range(rate(options, rows::CLASSIFIED, Some("matched_by")), "{{matched_by}}"))
-    .stacked_areas()
+    .query(Query::range(
+        per_minute(&rate(options, rows::CLASSIFIED, Some("matched_by"))),
+        "{{matched_by}}",
+    ))
 }
 
 pub(super) fn bytes(options: &Options) -> Panel {

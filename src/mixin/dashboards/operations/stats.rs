@@ -14,7 +14,7 @@ const NOT_SCRAPED: &str = "not scraped";
 pub(super) fn instances(options: &Options) -> Panel {
     let up = options.by_variables(Series::up());
     Panel::stat(
-        "Instances that do not answer",
+        "Instances down",
         "Instances of the selected jobs that Prometheus cannot scrape.",
         Unit::None,
     )
@@ -40,7 +40,7 @@ pub(super) fn age(options: &Options) -> Panel {
 pub(super) fn configuration(options: &Options) -> Panel {
     let good = options.chosen(rows::RELOAD_SUCCESSFUL);
     flag(
-        "Last reload of the configuration",
+        "Last reload",
         "Whether the latest attempt to load the configuration succeeded, on all instances. After a \
          failure the old one serves on; the log says what is wrong with the new one.",
         format!("1 - min({good})"),

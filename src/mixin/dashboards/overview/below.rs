@@ -32,7 +32,8 @@ pub(super) fn firing_alerts(options: &Options) -> Panel {
     Panel::table(
         "Firing alerts",
         "Alerts of brownout's rules that fire now. Alerts without a provider are about brownout \
-         itself, those without a model about the whole provider. What each means and what to do is in its runbook, see the link at the top.",
+         itself, those without a model about the whole provider. What each means and what to do \
+         is in its runbook, see the link at the top.",
     )
     .query(Query::rows(format!("max by (severity, alertname, provider, model) ({firing})")))
     .columns(&[
