@@ -35,7 +35,8 @@ pub(super) fn dashboard(options: &Options) -> Dashboard {
             [
                 (4, now::state(of)),
                 (4, now::since(of)),
-                (12, now::estimates(of)),
+                (3, now::changes(of)),
+                (9, now::estimates(of)),
                 (4, now::last(of)),
             ],
         )

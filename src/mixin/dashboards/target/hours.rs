@@ -37,7 +37,8 @@ pub(super) fn of_day(of: Of<'_>) -> Panel {
                 "By hour of the day, UTC",
                 "The ratio of each signal by the hour of the day in UTC, over the time range of \
                  the dashboard: choose a week or more to see a habit. Bars stand on each other. \
-                 An hour without a bar had no errors or no attempts; the dashboard When to run tells these apart.",
+                 An hour without a bar had no errors or no attempts; the dashboard When to run \
+                 tells these apart.",
                 Unit::Ratio,
                 "hour",
             ),

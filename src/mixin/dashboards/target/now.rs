@@ -38,6 +38,20 @@ pub(super) fn since(of: Of<'_>) -> Panel {
     .silent("a day or more")
 }
 
+pub(super) fn changes(of: Of<'_>) -> Panel {
+    let transitions = of.one(names::TARGET_TRANSITIONS).over("1d");
+    Panel::stat(
+        "Changes in a day",
+        "How often the state changed in the last day. Many changes mean a rate close to a \
+         threshold, or too few attempts to be sure of it.",
+        Unit::Count,
+    )
+    .decimals(0)
+    .query(Query::instant(format!("max (increase({transitions}))"), "__auto"))
+    .thresholds(&by_threshold(Colour::Clear, &[]))
+    .silent("no such target")
+}
+
 pub(super) fn estimates(of: Of<'_>) -> Panel {
     let panel = Panel::stat(
         "Failure rates now, as estimated",
