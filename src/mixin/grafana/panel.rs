@@ -12,9 +12,6 @@ use super::DataSource;
 /// People with any kind of colour vision tell them apart: unknown is lighter and degraded
 /// yellower than in theirs, for to a deuteranope their grey was the green, and their orange too
 /// near the vermilion.
-/// People with any kind of colour vision tell them apart: unknown is lighter and degraded yellower
-/// than in theirs, for to a deuteranope their grey was the green, and their orange too near the
-/// vermilion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Colour {
     /// Healthy.
