@@ -162,7 +162,7 @@ impl Panel {
         unit: Unit,
     ) -> Self {
         let options = json!({
-            "calculate": false, "cellGap": 1, "cellValues": {"unit": Unit::Count},
+            "calculate": false, "cellGap": 0, "cellValues": {"unit": Unit::Count},
             // By lightness alone, the same to every eye.
             "color": {
                 "mode": "scheme", "scheme": "Cividis", "fill": "dark-orange", "steps": 64,

@@ -19,7 +19,8 @@ pub(super) fn overload(of: Of<'_>) -> Panel {
         "Ratio: the share of first attempts of five minutes answered 529 or its likes, \
          overloaded / (ok + overloaded). Band: what the ratio can be with so few or so many \
          attempts, Wilson's interval at 90 %. Estimate: the failure rate that the detector \
-         believes in. Dashed: the thresholds {healthy} and {overloaded}."
+         believes in, one of a few steps where there is much evidence, so it may stay \
+         somewhat off the ratio. Dashed: the thresholds {healthy} and {overloaded}."
     );
     let signal = Signal::Overload;
     let [low, high] = ["-", "+"].map(|sign| interval(of, signal, sign));
