@@ -10,6 +10,7 @@ use crate::domain::target::Target;
 
 pub mod classify;
 mod client;
+pub mod dashboards;
 mod listen_address;
 pub mod demo;
 pub mod plan;
@@ -66,6 +67,8 @@ enum Command {
     /// Without options these are alerts/brownout.recording.yml and alerts/brownout.alerts.yml in
     /// one. Check what you print: promtool check rules --lint=all FILE.
     Rules(Box<rules::Args>),
+    /// The Grafana dashboards: listed, printed, or written for other thresholds
+    Dashboards(dashboards::Args),
 }
 
 /// Parses the arguments, runs, and gives the exit code.
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Report(args)) => report::run(*args),
         Some(Command::Rules(args)) => rules::run(*args),
+        Some(Command::Dashboards(args)) => dashboards::run(args),
     };
     match result {
         Ok(code) => code,

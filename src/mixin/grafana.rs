@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::promql::Series;
 
+mod kinds;
 mod panel;
 
+pub use kinds::mappings;
 pub use panel::{Colour, Override, Panel, Query, Step, Unit, by_threshold};
 
 /// Columns of Grafana's grid.
@@ -98,11 +100,27 @@ impl Dashboard {
             live_now: false,
             fiscal_year_start_month: 0,
             preload: false,
-            links: vec![other_dashboards(), runbooks()],
+            links: vec![other_dashboards(), runbooks(super::RUNBOOKS)],
             annotations: json!({"list": annotations}),
             templating: json!({"list": list}),
             panels: panels.panels,
         }
+    }
+
+    /// With its link to runbooks that are elsewhere than ours.
+    #[must_use]
+    pub fn runbooks_at(self, base: &str) -> Self {
+        Self { links: vec![other_dashboards(), runbooks(base)], ..self }
+    }
+
+    /// Its name for people to type: the one in URLs without what all of ours share.
+    pub fn name(&self) -> &'static str {
+        self.uid.strip_prefix("brownout-").unwrap_or(self.uid)
+    }
+
+    /// What it answers.
+    pub fn description(&self) -> &'static str {
+        self.description
     }
 
     /// Its name in URLs, and of its file.
@@ -126,11 +144,11 @@ fn other_dashboards() -> Value {
     })
 }
 
-fn runbooks() -> Value {
+fn runbooks(base: &str) -> Value {
     json!({
         "title": "Runbooks", "type": "link", "tags": [], "asDropdown": false,
         "icon": "doc", "tooltip": "What each alert means and what to do",
-        "url": format!("{}/README.md", super::RUNBOOKS),
+        "url": format!("{base}/README.md"),
         "targetBlank": true, "includeVars": false, "keepTime": false,
     })
 }
@@ -185,7 +203,7 @@ impl Variable {
     }
 }
 
-/// Marks on the time axis of every panel.
+/// Marks on the time axis of panels.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotation {
@@ -198,6 +216,8 @@ pub struct Annotation {
     title_format: &'static str,
     text_format: &'static str,
     step: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Value>,
 }
 
 impl Annotation {
@@ -218,7 +238,24 @@ impl Annotation {
             title_format: title,
             text_format: text,
             step: "60s",
+            filter: None,
         }
+    }
+
+    /// Only on the panels of these titles: marks on every panel drown what it shows.
+    ///
+    /// # Panics
+    /// If there is no panel of such a title.
+    #[must_use]
+    pub fn only_on(self, layout: &Layout, titles: &[&str]) -> Self {
+        let ids: Vec<_> = titles.iter().map(|title| layout.id_of(title)).collect();
+        Self { filter: Some(json!({"exclude": false, "ids": ids})), ..self }
+    }
+
+    /// Not shown until it is switched on at the dashboard's head.
+    #[must_use]
+    pub fn off(self) -> Self {
+        Self { enable: false, ..self }
     }
 }
 
@@ -251,5 +288,10 @@ impl Layout {
     #[must_use]
     pub fn headline(self, title: &'static str) -> Self {
         self.line(1, [(GRID_WIDTH, Panel::row(title))])
+    }
+
+    fn id_of(&self, title: &str) -> u32 {
+        let panel = self.panels.iter().find(|panel| panel.title() == title);
+        panel.unwrap_or_else(|| panic!("there is no panel {title:?}")).id()
     }
 }

@@ -57,6 +57,11 @@ impl Series {
         Self { name: "up".to_owned(), labels: OF_TARGET.to_vec(), matchers: Vec::new() }
     }
 
+    /// Series that are exported beside the table.
+    pub fn beside(one: Beside) -> Self {
+        Self { name: one.name().to_owned(), labels: OF_TARGET.to_vec(), matchers: Vec::new() }
+    }
+
     /// Alerts that are pending or firing, as Prometheus records them.
     pub fn alerts() -> Self {
         Self { name: "ALERTS".to_owned(), labels: OF_ALERTS.to_vec(), matchers: Vec::new() }
@@ -129,6 +134,48 @@ impl fmt::Display for Series {
             return Ok(());
         }
         write!(f, "{{{}}}", self.matchers.join(","))
+    }
+}
+
+/// What is exported of an instance beside our table: by the library that watches the process,
+/// and by Prometheus about its scrape. The names are theirs, so no row of ours can hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Seconds of CPU, a counter.
+    ProcessCpu,
+    /// Bytes of memory that are resident.
+    ProcessMemory,
+    /// Files and sockets that are open.
+    ProcessOpenFiles,
+    /// As many as may be.
+    ProcessMaxFiles,
+    /// When the process started, in seconds since 1970.
+    ProcessStart,
+    /// Samples of a scrape.
+    ScrapeSamples,
+}
+
+impl Beside {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ProcessCpu,
+        Self::ProcessMemory,
+        Self::ProcessOpenFiles,
+        Self::ProcessMaxFiles,
+        Self::ProcessStart,
+        Self::ScrapeSamples,
+    ];
+
+    /// Its name, as it is exported.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProcessCpu => "process_cpu_seconds_total",
+            Self::ProcessMemory => "process_resident_memory_bytes",
+            Self::ProcessOpenFiles => "process_open_fds",
+            Self::ProcessMaxFiles => "process_max_fds",
+            Self::ProcessStart => "process_start_time_seconds",
+            Self::ScrapeSamples => "scrape_samples_scraped",
+        }
     }
 }
 

@@ -16,8 +16,18 @@ use crate::temp::TempFile;
 
 const BROWNOUT: &str = env!("CARGO_BIN_EXE_brownout");
 
-const SUBCOMMANDS: [&str; 10] = [
-    "serve", "demo", "simulate", "status", "probe", "plan", "classify", "replay", "report", "rules",
+const SUBCOMMANDS: [&str; 11] = [
+    "serve",
+    "demo",
+    "simulate",
+    "status",
+    "probe",
+    "plan",
+    "classify",
+    "replay",
+    "report",
+    "rules",
+    "dashboards",
 ];
 
 /// The bits of HUP, INT and TERM (1, 2 and 15) in the kernel's set of caught signals.

@@ -1,5 +1,7 @@
 //! Panels: what is asked, how it is drawn, what colours mean.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -33,6 +35,21 @@ pub enum Colour {
     /// A second thing that is neither good nor bad.
     #[serde(rename = "#56B4E9")]
     Sky,
+    /// A kind of outage beside [`Colour::Wine`].
+    #[serde(rename = "#AA4499")]
+    Purple,
+    /// Another.
+    #[serde(rename = "#CC6677")]
+    Rose,
+    /// And another.
+    #[serde(rename = "#DDCC77")]
+    Sand,
+    /// The colour of the text around it.
+    #[serde(rename = "text")]
+    Text,
+    /// No colour at all, for numbers that are nothing to look at.
+    #[serde(rename = "transparent")]
+    Clear,
 }
 
 /// Units, by Grafana's ids.
@@ -159,6 +176,12 @@ impl Override {
         Self { matcher: json!({"id": "byFrameRefID", "options": options}), properties: Vec::new() }
     }
 
+    /// Always of one colour, whatever its value.
+    #[must_use]
+    pub fn coloured(self, colour: Colour) -> Self {
+        self.set("color", json!({"mode": "fixed", "fixedColor": colour}))
+    }
+
     /// Its property, by Grafana's id for it: `unit`, `displayName`, `custom.width`, `links`.
     #[must_use]
     pub fn set(mut self, id: &str, value: impl Serialize) -> Self {
@@ -176,7 +199,7 @@ pub struct Panel {
     kind: &'static str,
     title: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'static str,
+    description: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     datasource: Option<DataSource>,
     grid_pos: Value,
@@ -219,14 +242,14 @@ impl Panel {
     pub fn new(
         kind: &'static str,
         title: &'static str,
-        description: &'static str,
+        description: impl Into<Cow<'static, str>>,
         options: Value,
     ) -> Self {
         Self {
             id: 0,
             kind,
             title,
-            description,
+            description: description.into(),
             datasource: Some(DataSource::CHOSEN),
             grid_pos: Value::Null,
             targets: Vec::new(),
@@ -237,42 +260,6 @@ impl Panel {
             collapsed: None,
             panels: None,
         }
-    }
-
-    /// One number or word on a coloured ground.
-    pub fn stat(title: &'static str, description: &'static str, unit: Unit) -> Self {
-        let options = json!({
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-            "colorMode": "background_solid", "graphMode": "none", "justifyMode": "auto",
-            "orientation": "auto", "textMode": "value", "wideLayout": true,
-        });
-        Self::new("stat", title, description, options)
-            .unit(unit)
-            .field("color", json!({"mode": "thresholds"}))
-    }
-
-    /// Lines over time.
-    pub fn time_series(title: &'static str, description: &'static str, unit: Unit) -> Self {
-        let options = json!({
-            "legend": {
-                "displayMode": "table", "placement": "bottom", "showLegend": true,
-                "calcs": ["lastNotNull", "max"],
-            },
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        });
-        Self::new("timeseries", title, description, options)
-            .unit(unit)
-            .field("min", 0)
-            .field("color", json!({"mode": "palette-classic"}))
-            .field(
-                "custom",
-                json!({
-                    "drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1,
-                    "fillOpacity": 0, "showPoints": "never", "spanNulls": false,
-                    "stacking": {"mode": "none", "group": "A"}, "axisPlacement": "auto",
-                    "thresholdsStyle": {"mode": "off"},
-                }),
-            )
     }
 
     /// The next query; they are named A, B, C in their order.
@@ -307,6 +294,26 @@ impl Panel {
         let config = self.field_config.as_mut().expect("only headlines have no fields");
         config.defaults.insert(name.to_owned(), json!(value));
         self
+    }
+
+    /// What it says when there is nothing to show; a stat says it on grey, not on the colour of
+    /// the lowest values.
+    ///
+    /// # Panics
+    /// If it was given `mappings` that are no list.
+    #[must_use]
+    pub fn silent(self, text: &str) -> Self {
+        let mut panel = self.field("noValue", text);
+        if panel.kind == "stat" {
+            let null = json!({
+                "type": "special",
+                "options": {"match": "null", "result": {"text": text, "color": Colour::Grey}},
+            });
+            let config = panel.field_config.as_mut().expect("only headlines have no fields");
+            let mappings = config.defaults.entry("mappings").or_insert_with(|| json!([]));
+            mappings.as_array_mut().expect("mappings are a list").push(null);
+        }
+        panel
     }
 
     /// A setting of how its kind draws, by Grafana's name for it: `drawStyle`.
@@ -350,6 +357,14 @@ impl Panel {
     pub fn link(mut self, title: &str, url: &str) -> Self {
         self.links.push(json!({"title": title, "url": url, "targetBlank": false}));
         self
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn title(&self) -> &'static str {
+        self.title
     }
 
     pub(super) fn placed(self, id: u32, [x, y, w, h]: [u32; 4]) -> Self {

@@ -11,6 +11,7 @@ pub(super) struct Dashboard {
 }
 
 /// One query of a dashboard.
+#[derive(Clone)]
 pub(super) struct Query {
     /// Which panel or variable it is of, for messages.
     pub(super) of: String,

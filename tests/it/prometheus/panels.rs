@@ -9,11 +9,18 @@ use super::day::{self, Day, STEP_S};
 use super::server::Series;
 
 /// Queries that may have no series over this day, by dashboard and panel, each with the reason.
-const EMPTY: &[(&str, &str, &str)] = &[(
-    "brownout-operations.json",
-    "What the providers' status pages say A",
-    "the demo's providers have no status pages",
-)];
+const EMPTY: &[(&str, &str, &str)] = &[
+    (
+        "brownout-operations.json",
+        "What the providers' status pages say A",
+        "the demo's providers have no status pages",
+    ),
+    (
+        "brownout-operations.json",
+        "Probes left out in an hour A",
+        "no probe of the one chosen target was left out",
+    ),
+];
 
 /// Labels that a series may lack: Prometheus takes an empty label for none.
 const EMPTY_LABELS: [&str; 1] = ["account"];
