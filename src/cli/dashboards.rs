@@ -10,8 +10,11 @@ use clap::builder::PossibleValuesParser;
 use super::{EXIT_USAGE, complain, say};
 use crate::domain::bounds::{Bounds, Thresholds};
 use crate::domain::outcome::Signal;
+use crate::ground::config::parse_ratio;
+use crate::mixin::RUNBOOKS;
 use crate::mixin::dashboards::{self, Options};
 use crate::mixin::grafana::Dashboard;
+use crate::mixin::rules::{Options as RulesOptions, OptionsError, Selector};
 
 /// Arguments of `brownout dashboards`.
 #[derive(Debug, clap::Args)]
@@ -29,15 +32,19 @@ pub struct Args {
     output: Option<PathBuf>,
 
     /// Ratio of overload below which a target is healthy, for lines, colours and words
-    #[arg(long, value_name = "RATIO", default_value = "0.5%", value_parser = parse_ratio)]
+    #[arg(long, value_name = "RATIO", default_value = "0.5%", value_parser = ratio)]
     healthy: f64,
 
     /// Ratio of overload above which it is overloaded
-    #[arg(long, value_name = "RATIO", default_value = "2%", value_parser = parse_ratio)]
+    #[arg(long, value_name = "RATIO", default_value = "2%", value_parser = ratio)]
     overloaded: f64,
 
-    /// Where the runbooks are
-    #[arg(long, value_name = "URL", default_value = crate::mixin::RUNBOOKS)]
+    /// What else all series must match, as in 'cluster="eu",env=~"prod.*"'
+    #[arg(long, value_name = "MATCHERS", value_parser = Selector::parse)]
+    selector: Option<Selector>,
+
+    /// Folder of the runbooks that the dashboards link to
+    #[arg(long, value_name = "URL", default_value = RUNBOOKS, value_parser = parse_address)]
     runbooks: String,
 }
 
@@ -50,8 +57,8 @@ impl Args {
         let [outage, rate_limit] = [Signal::Outage, Signal::RateLimit].map(|one| default.of(one));
         Ok(Options {
             thresholds: Thresholds::new(overload, outage, rate_limit),
-            runbooks: self.runbooks.trim_end_matches('/').to_owned(),
-            ..Options::default()
+            selector: self.selector.clone().unwrap_or_default(),
+            runbooks: self.runbooks.clone(),
         })
     }
 }
@@ -101,11 +108,10 @@ fn names() -> Vec<&'static str> {
     dashboards::all(&Options::default()).iter().map(Dashboard::name).collect()
 }
 
-/// A ratio, or a percentage.
-fn parse_ratio(text: &str) -> Result<f64, String> {
-    let ratio = match text.strip_suffix('%') {
-        Some(percent) => percent.trim_end().parse::<f64>().map(|percent| percent / 100.0),
-        None => text.parse(),
-    };
-    ratio.map_err(|_| "expected a ratio or a percentage, as in 0.02 or 2%".to_owned())
+fn parse_address(text: &str) -> Result<String, OptionsError> {
+    RulesOptions::parse_address(text)
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    parse_ratio(text).ok_or_else(|| "expected a ratio or a percentage, as in 0.02 or 2%".to_owned())
 }

@@ -7,14 +7,15 @@ use crate::ground::self_stats::rows;
 use crate::mixin::RUNBOOKS;
 use crate::mixin::grafana::{Annotation, Colour, Step, Variable, by_threshold};
 use crate::mixin::promql::Series;
+use crate::mixin::rules::Selector;
 
 /// What can be changed in the dashboards without editing them.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The thresholds that lines, colours and words speak of.
     pub thresholds: Thresholds,
-    /// Matchers that every selector gets, `cluster="eu",env=~"prod.*"`; empty for none.
-    pub selector: String,
+    /// What every series must match, beside the variables.
+    pub selector: Selector,
     /// Where the runbooks are, without a slash at the end.
     pub runbooks: String,
 }
@@ -23,7 +24,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             thresholds: Thresholds::default(),
-            selector: String::new(),
+            selector: Selector::default(),
             runbooks: RUNBOOKS.to_owned(),
         }
     }
@@ -43,7 +44,7 @@ impl Options {
     /// Those of some series that the variables select, by the labels that the series have.
     pub(super) fn by_variables(&self, series: Series) -> Series {
         let labels = ["job", "instance", "provider", "model"].into_iter();
-        labels.fold(series.within(&self.selector), |series, label| {
+        labels.fold(series.within(self.selector.as_str()), |series, label| {
             if series.has(label) { series.matches(label, &format!("${label}")) } else { series }
         })
     }
@@ -51,7 +52,7 @@ impl Options {
     /// Those of some series that are of the one target that the variables name.
     pub(super) fn of_one_target(&self, series: Series) -> Series {
         let labels = ["job", "instance", "provider", "model"].into_iter();
-        labels.fold(series.within(&self.selector), |series, label| match label {
+        labels.fold(series.within(self.selector.as_str()), |series, label| match label {
             _ if !series.has(label) => series,
             "provider" | "model" => series.is(label, &format!("${label}")),
             _ => series.matches(label, &format!("${label}")),
@@ -60,7 +61,7 @@ impl Options {
 
     /// The variables `job` and `instance`, the second narrowed by the first.
     pub(super) fn variables_of_exporters(&self) -> Vec<Variable> {
-        let built = || Series::of(rows::BUILD_INFO).within(&self.selector);
+        let built = || Series::of(rows::BUILD_INFO).within(self.selector.as_str());
         let of_job = built().matches("job", "$job");
         vec![
             Variable::label_values("job", "Job", &built(), "job"),
@@ -70,7 +71,7 @@ impl Options {
 
     /// The variables `job`, `instance`, `provider` and `model`, each of which narrows the next.
     pub(super) fn variables(&self) -> Vec<Variable> {
-        let targets = Series::of(names::TARGET_INFO).within(&self.selector);
+        let targets = Series::of(names::TARGET_INFO).within(self.selector.as_str());
         let targets = targets.matches("job", "$job").matches("instance", "$instance");
         let of_provider = targets.clone().matches("provider", "$provider");
         let mut variables = self.variables_of_exporters();
@@ -81,7 +82,7 @@ impl Options {
 
     /// The same variables, of which `provider` and `model` have one value each.
     pub(super) fn variables_of_one_target(&self) -> Vec<Variable> {
-        let targets = Series::of(names::TARGET_INFO).within(&self.selector);
+        let targets = Series::of(names::TARGET_INFO).within(self.selector.as_str());
         let targets = targets.matches("job", "$job").matches("instance", "$instance");
         let of_provider = targets.clone().is("provider", "$provider");
         let mut variables = self.variables_of_exporters();
@@ -93,7 +94,7 @@ impl Options {
     /// Alerts of ours that fire.
     pub(super) fn firing(&self) -> Series {
         Series::alerts()
-            .within(&self.selector)
+            .within(self.selector.as_str())
             .matches("alertname", "Brownout.+")
             .is("alertstate", "firing")
             .matches("job", "$job")
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_a_user_adds_to_selectors_stands_before_the_variables() {
-        let options = Options { selector: "cluster=\"eu\"".to_owned(), ..Options::default() };
+        let options =
+            Options { selector: Selector::parse("cluster=\"eu\"").unwrap(), ..Options::default() };
         assert_eq!(
             options.chosen(names::QUOTA_LIMIT).to_string(),
             "brownout_quota_limit{cluster=\"eu\",job=~\"$job\",instance=~\"$instance\",\

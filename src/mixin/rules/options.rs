@@ -181,6 +181,11 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// The matchers, as they stand between braces; empty where there are none.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Reads matchers separated by commas, braces around them or not.
     ///
     /// # Errors
@@ -307,7 +312,7 @@ impl Options {
 
     /// Those of some series that the rules are about.
     pub(super) fn within(&self, series: Series) -> Series {
-        series.within(&self.selector.text)
+        series.within(self.selector.as_str())
     }
 }
 

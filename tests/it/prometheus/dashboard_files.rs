@@ -70,6 +70,8 @@ fn what_cannot_be_is_refused_with_the_remedy() {
         (&["overview", "--healthy", "5%"][..], 64, "healthy (0.05) < overloaded (0.02)"),
         (&["overview", "--overloaded", "2"], 64, "2 per cent are written 2% or 0.02"),
         (&["overview", "--overloaded", "two"], 64, "as in 0.02 or 2%"),
+        (&["overview", "--selector", "eu"], 64, "expected label matchers like cluster"),
+        (&["overview", "--runbooks", "wiki"], 64, "expected an address like https://"),
         (&["overwiev"], 64, "possible values: overview"),
         (&["--output", "/dev/null/x"], 1, "--output: cannot make the folder /dev/null/x"),
     ] {
@@ -83,13 +85,14 @@ fn what_cannot_be_is_refused_with_the_remedy() {
 
 #[test]
 fn what_a_user_adds_to_selectors_is_in_every_one() {
-    let selector = "cluster=\"eu\"".to_owned();
-    for made in dashboards::all(&Options { selector: selector.clone(), ..Options::default() }) {
-        let json = serde_json::from_str(&made.to_json()).unwrap();
-        let dashboard = Dashboard { name: made.uid().to_owned(), json };
+    for made in dashboards::all(&Options::default()) {
+        let printed = run(&[made.name(), "--selector", "{cluster=\"eu\"}"]);
+        let json = serde_json::from_slice(&printed.stdout).unwrap();
+        let dashboard = Dashboard { name: made.name().to_owned(), json };
         for query in [dashboard.queries(), dashboard.variable_queries()].concat() {
             for one in promql::selectors(&query.expr) {
-                assert!(one.matchers.contains(&selector), "{}: {one:?}", query.of);
+                let added = one.matchers.iter().any(|matcher| matcher == "cluster=\"eu\"");
+                assert!(added, "{} {}: {one:?}", dashboard.name, query.of);
             }
         }
     }
