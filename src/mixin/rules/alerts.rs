@@ -136,18 +136,10 @@ impl TooHigh {
     /// What must be so, all of it. The value is the long window's ratio.
     fn conditions(&self, options: &Options) -> Vec<String> {
         let of = Of { options, level: self.level, signal: self.signal };
-        let still = format!("{} > {}", of.all(recorded::ratio, self.windows.short), self.above);
-        let mut conditions = self.proof(options);
-        conditions.insert(1, still);
-        conditions
-    }
-
-    /// What the long window must prove.
-    fn proof(&self, options: &Options) -> Vec<String> {
-        let of = Of { options, level: self.level, signal: self.signal };
-        let long = self.windows.long;
+        let Windows { long, short } = self.windows;
         vec![
             format!("{} > {}", of.named(recorded::ratio, long), self.above),
+            format!("{} > {}", of.all(recorded::ratio, short), self.above),
             format!("{} > {}", of.all(recorded::lower_bound, long), self.surely_above),
             format!("{} >= {}", of.all(recorded::errors, long), self.events),
         ]

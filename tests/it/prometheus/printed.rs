@@ -200,9 +200,9 @@ fn a_wrong_option_exits_64_and_says_what_to_do() {
 /// For each alert `promtool test rules` has a time at which it fires, with all that it tells, and
 /// one at which it does not.
 #[test]
-fn every_alert_is_tested_to_fire_and_to_be_silent() {
+fn every_alert_is_tested_to_fire_to_be_silent_and_to_end() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
-    let (mut fires, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    let (mut fires, mut silent, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if !name.ends_with(".test.yml") {
@@ -210,16 +210,26 @@ fn every_alert_is_tested_to_fire_and_to_be_silent() {
         }
         let suite: Value = serde_saphyr::from_str(&file(&format!("tests/alerts/{name}"))).unwrap();
         for test in items(&suite["tests"]) {
+            let mut fired = BTreeSet::new();
+            // In the order of time, as they are written.
             for case in test.get("alert_rule_test").map_or(&[][..], items) {
-                let set =
-                    if items(&case["exp_alerts"]).is_empty() { &mut silent } else { &mut fires };
-                set.insert(text(&case["alertname"]));
+                let alert = text(&case["alertname"]);
+                if !items(&case["exp_alerts"]).is_empty() {
+                    fired.insert(alert.clone());
+                    fires.insert(alert);
+                } else if fired.contains(&alert) {
+                    ends.insert(alert);
+                } else {
+                    silent.insert(alert);
+                }
             }
         }
     }
-    let alerts = rules(&file("alerts/brownout.alerts.yml"));
-    for name in alerts.iter().map(|rule| text(&rule["alert"])) {
+    for alert in rules(&file("alerts/brownout.alerts.yml")) {
+        let name = text(&alert["alert"]);
         assert!(fires.contains(&name), "{name} is never expected to fire");
         assert!(silent.contains(&name), "{name} is never expected to be silent");
+        let must_end = alert.get("keep_firing_for").is_some();
+        assert!(!must_end || ends.contains(&name), "{name} is never expected to end");
     }
 }

@@ -28,6 +28,7 @@ fn reports_stopped(options: &Options) -> Alert {
     let yesterday = reports.over(Window::hours(1));
     let firing = Series::alerts().is("alertname", NAME).is("alertstate", "firing");
     let firing = options.within(firing);
+    let up = options.up().over(Window::minutes(5));
     Alert {
         name: NAME,
         severity: Severity::Warning,
@@ -36,13 +37,15 @@ fn reports_stopped(options: &Options) -> Alert {
                   usual: at this time yesterday, where Prometheus remembers it, there was a lull \
                   as well. Of all providers and replicas together, for failing over and balancing \
                   move traffic on purpose. Once it fires it goes on until somebody reports again, \
-                  though the steady hour is then long ago.",
+                  though the steady hour is then long ago and a restart may have forgotten who \
+                  reported.",
         expr: format!(
             "    {reports} == 0\n\
              and count_over_time(({reports} >= {STEADY})[1h:5m] offset 30m) >= 12\n\
              unless min_over_time({yesterday} offset 23h30m) < {STEADY}\n\
-             or  {reports} == 0\n\
-             and ignoring (alertname, alertstate, severity, scope)\n    {firing}"
+             or  max without (alertname, alertstate, severity, scope) ({firing})\n\
+             and on (job) max_over_time({up}) == 1\n\
+             unless {reports} > 0"
         ),
         wait: Window::minutes(10),
         keep: None,

@@ -43,7 +43,7 @@ fn quota(options: &Options) -> Alert {
         wait: Window::minutes(5),
         keep: Some(Window::minutes(10)),
         summary: "Account quota reached at {{ $labels.provider }}/{{ $labels.model }} \
-                  ({{ $value | humanizePercentage }} answered 429)"
+                  ({{ $value | humanizePercentage }} refused for quota)"
             .to_owned(),
         description: "429 is your own quota, not provider capacity: slow down or raise the limit."
             .to_owned(),

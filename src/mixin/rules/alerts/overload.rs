@@ -136,11 +136,12 @@ fn model_warning(options: &Options) -> Alert {
     }
 }
 
-/// The provider's own conditions, and enough models of it that have the same proof each.
+/// The provider's own conditions, and enough models of it that meet theirs now: one that has
+/// recovered is where to fall back to.
 fn of_provider(options: &Options, of: fn(&Options, Level) -> TooHigh) -> String {
-    let proof = all_of(&of(options, Level::Model).proof(options));
+    let models = all_of(&of(options, Level::Model).conditions(options));
     let mut conditions = of(options, Level::Provider).conditions(options);
-    conditions.push(format!("count without (model) (\n{proof}\n) >= {MODELS}"));
+    conditions.push(format!("count without (model) (\n{models}\n) >= {MODELS}"));
     all_of(&conditions)
 }
 
@@ -151,8 +152,8 @@ fn provider_critical(options: &Options) -> Alert {
         name: "BrownoutProviderOverloadCritical",
         severity: Severity::Critical,
         scope: Scope::Provider,
-        comment: "Two named models at once, each with proof of its own: the provider is short of \
-                  capacity, not one model of it.",
+        comment: "Two named models at once, each by all that makes its own alert: the provider \
+                  is short of capacity, not one model of it.",
         expr: of_provider(options, critical),
         wait: Window::minutes(1),
         keep: Some(Window::minutes(10)),

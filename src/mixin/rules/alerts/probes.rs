@@ -17,25 +17,27 @@ const KEEP: Window = Window::minutes(5);
 fn failing(options: &Options) -> Alert {
     let success = options.of(names::PROBE_SUCCESS);
     let last_run = options.of(names::PROBE_LAST_RUN);
-    let skipped = options.of(names::PROBE_SKIPPED);
+    let skipped = options.of(names::PROBE_SKIPPED).matches("reason", "budget|clients_report");
     let misconfigured = options.of(names::PROBE_MISCONFIGURED);
     let runs = |window, least: u32| {
         let (success, last_run) = (success.over(window), last_run.over(window));
         format!(
-            "    max without ({REPLICA}) (max_over_time({success})) == 0\n    \
+            "    max without ({REPLICA}) (max_over_time({success}) and changes({last_run}) > 0) \
+             == 0\n    \
              and sum without ({REPLICA}) (changes({last_run})) >= {least}"
         )
     };
     let often = runs(Window::minutes(15), 2);
-    let seldom = runs(Window::hours(6), 3);
-    let skipped = skipped.over(Window::hours(6));
+    let seldom = runs(Window::hours(24), 3);
+    let skipped = skipped.over(Window::hours(24));
     Alert {
         name: "BrownoutProbeFailing",
         severity: Severity::Warning,
         scope: Scope::Model,
         comment: "At least two runs, so that one unlucky probe in a quarter of an hour is no \
-                  alert; or, where probes are hours apart, three. Of a probe that is left out on \
-                  purpose the last result says nothing.",
+                  alert; or, where probes are hours apart, three in a day. The last result of a \
+                  probe that is left out on purpose says nothing, nor does that of a replica \
+                  whose probes do not run.",
         expr: format!(
             "(\n{often}\n  or\n{seldom}\n    unless \
              sum without ({REPLICA}, reason) (increase({skipped})) > 0\n)\n\
@@ -44,7 +46,7 @@ fn failing(options: &Options) -> Alert {
         wait: Window::minutes(5),
         keep: Some(KEEP),
         summary: "Every probe of {{ $labels.provider }}/{{ $labels.model }} fails".to_owned(),
-        description: "All probes of the last 15 minutes, or of 6 hours where they are rare, \
+        description: "All probes of the last 15 minutes, or of a day where they are rare, \
                       failed with something other than a wrong key or request."
             .to_owned(),
         labels: Vec::new(),
