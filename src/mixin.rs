@@ -14,3 +14,9 @@ pub mod dashboards;
 
 /// Where the runbooks are, as alerts and dashboards link to them.
 pub const RUNBOOKS: &str = "https://github.com/brownout-project/brownout/blob/main/docs/runbooks";
+
+/// A ratio in per cent, with no more decimals than it needs and four at most.
+fn in_percent(ratio: f64) -> String {
+    let digits = format!("{:.4}", ratio * 100.0);
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

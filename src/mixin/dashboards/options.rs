@@ -4,10 +4,10 @@ use crate::answers::metrics::names::{self, Metric};
 use crate::domain::bounds::Thresholds;
 use crate::domain::outcome::Signal;
 use crate::ground::self_stats::rows;
-use crate::mixin::RUNBOOKS;
 use crate::mixin::grafana::{Annotation, Colour, Step, Variable, by_threshold};
 use crate::mixin::promql::Series;
 use crate::mixin::rules::Selector;
+use crate::mixin::{RUNBOOKS, in_percent};
 
 /// What can be changed in the dashboards without editing them.
 #[derive(Clone, Debug)]
@@ -102,21 +102,26 @@ impl Options {
 
     /// Marks where an alert of ours begins to fire.
     pub(super) fn firing_alerts(&self) -> Annotation {
-        Self::marked(&self.firing())
+        Self::marked(&[self.firing()])
     }
 
     /// Marks where an alert about the exporter itself begins to fire.
     pub(super) fn firing_alerts_about_exporters(&self) -> Annotation {
-        Self::marked(&self.firing().is("scope", "exporter"))
+        Self::marked(&[self.firing().is("scope", "exporter")])
     }
 
     /// Marks where some alerts begin to fire. For as long as they fire would colour whole days.
-    pub(super) fn marked(firing: &Series) -> Annotation {
+    pub(super) fn marked(firing: &[Series]) -> Annotation {
         let by = "max by (alertname, provider, model)";
+        let any = |suffix: &str| {
+            let each: Vec<_> = firing.iter().map(|one| format!("{one}{suffix}")).collect();
+            each.join(" or ")
+        };
+        let (now, before) = (any(""), any(" offset 1m"));
         Annotation::new(
             "Firing alerts",
             Colour::Vermilion,
-            format!("{by} ({firing}) unless {by} ({firing} offset 1m)"),
+            format!("{by} ({now}) unless {by} ({before})"),
             ["{{alertname}}", "{{provider}} {{model}}"],
         )
     }
@@ -156,8 +161,7 @@ pub(super) fn numbered(series: &Series, label: &str, values: &[&str]) -> String 
 
 /// A ratio as people write it: `0.5 %`.
 fn percent(ratio: f64) -> String {
-    let digits = format!("{:.3}", ratio * 100.0);
-    format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
+    format!("{} %", in_percent(ratio))
 }
 
 #[cfg(test)]

@@ -65,8 +65,10 @@ pub(super) fn dashboard(options: &Options) -> Dashboard {
         .line(8, [(12, speed::first_token(of)), (12, speed::duration(of))])
         .line(8, [(12, speed::quantiles(of)), (12, speed::last_probe(of))]);
     let states = of.one(names::TARGET_STATE);
-    // Alerts about the whole provider have no model.
-    let alerts = options.firing().is("provider", "$provider").matches("model", "|$model");
+    // Alerts about the whole provider have no model. By names and not by a pattern: Grafana does
+    // not escape what is special in patterns where only one value can be chosen.
+    let alerts =
+        ["$model", ""].map(|model| options.firing().is("provider", "$provider").is("model", model));
     let marks = vec![
         Options::marked(&alerts).only_on(&panels, &["Overload"]),
         words::state_changes(&states).only_on(&panels, &["Overload"]),

@@ -294,7 +294,11 @@ fn hours_of_targets(options: &Options) -> Panel {
     ])
     .sorted_by("at worst", true)
     .thresholds(&options.colours(Signal::Overload))
-    .except([cell("at best"), cell("at worst")])
+    .except([
+        cell("at best"),
+        cell("at worst").set("noValue", "-"),
+        Override::of("Worst").set("noValue", "none"),
+    ])
     .silent(&too_few(options))
 }
 

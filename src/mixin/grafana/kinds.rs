@@ -178,17 +178,6 @@ impl Panel {
         Self::new("heatmap", title, description, options).unit(Unit::Count)
     }
 
-    /// The legend as a table at the right, the largest last value first: for wide panels, where
-    /// one below would leave no height for the lines.
-    #[must_use]
-    pub fn legend_right(self) -> Self {
-        let legend = json!({
-            "displayMode": "table", "placement": "right", "showLegend": true,
-            "calcs": ["lastNotNull", "max"], "sortBy": "Last *", "sortDesc": true,
-        });
-        self.option("legend", legend)
-    }
-
     /// Lines as bars that stand on each other, for counts of several kinds.
     #[must_use]
     pub fn stacked_bars(self) -> Self {

@@ -70,9 +70,6 @@ pub enum Unit {
     /// Requests per second.
     #[serde(rename = "reqps")]
     RequestsPerSecond,
-    /// Events per second that are no requests.
-    #[serde(rename = "cps")]
-    PerSecond,
     /// US dollars.
     #[serde(rename = "currencyUSD")]
     Dollars,
@@ -170,12 +167,6 @@ impl Override {
         Self { matcher: json!({"id": "byName", "options": name}), properties: Vec::new() }
     }
 
-    /// For all that the query at this place (from 0) gives.
-    pub fn of_query(index: usize) -> Self {
-        let options = ref_id(index);
-        Self { matcher: json!({"id": "byFrameRefID", "options": options}), properties: Vec::new() }
-    }
-
     /// Always of one colour, whatever its value.
     #[must_use]
     pub fn coloured(self, colour: Colour) -> Self {
@@ -211,8 +202,6 @@ pub struct Panel {
     options: Value,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     transformations: Vec<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    links: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collapsed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,7 +245,6 @@ impl Panel {
             field_config: Some(FieldConfig { defaults: Map::new(), overrides: Vec::new() }),
             options,
             transformations: Vec::new(),
-            links: Vec::new(),
             collapsed: None,
             panels: None,
         }
@@ -349,13 +337,6 @@ impl Panel {
     #[must_use]
     pub fn transformed(mut self, id: &str, options: Value) -> Self {
         self.transformations.push(json!({"id": id, "options": options}));
-        self
-    }
-
-    /// A link at its head; the time range and the variables are taken along.
-    #[must_use]
-    pub fn link(mut self, title: &str, url: &str) -> Self {
-        self.links.push(json!({"title": title, "url": url, "targetBlank": false}));
         self
     }
 

@@ -10,6 +10,7 @@ use super::{Body, Group, Pairs, Rule, Shown, Text};
 use crate::domain::bounds::Bounds;
 use crate::domain::outcome::Signal;
 use crate::domain::target::Model;
+use crate::mixin::in_percent;
 
 mod exporter;
 mod failures;
@@ -178,8 +179,7 @@ fn all_of(conditions: &[String]) -> String {
 
 /// A ratio as people read it.
 fn percent(ratio: f64) -> String {
-    let text = format!("{:.4}", ratio * 100.0);
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    format!("{}%", in_percent(ratio))
 }
 
 /// A window as people say it: `hour`, `6 hours`, `5 minutes`.

@@ -26,7 +26,10 @@ fn alert(name: &str, labels: &Value, summary: &str, description: &str) -> Value 
     let [provider, model] = ["provider", "model"].map(|label| text(&labels[label]));
     let model = model.replace('<', "%3C").replace('>', "%3E").replace('&', "%26");
     let runbooks = "https://github.com/brownout-project/brownout/blob/main/docs/runbooks";
-    let dashboard = format!("/d/brownout-target?var-provider={provider}&var-model={model}");
+    let dashboard = match text(&labels["instance"]).as_str() {
+        "" => format!("/d/brownout-target?var-provider={provider}&var-model={model}"),
+        instance => format!("/d/brownout-operations?var-job=brownout&var-instance={instance}"),
+    };
     json!({
         "labels": labels,
         "annotations": {

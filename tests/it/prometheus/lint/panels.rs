@@ -8,19 +8,16 @@ use super::super::dashboard::{Dashboard, items, text};
 use super::{Mutation, panel_of};
 
 /// Unit ids of Grafana that we use.
-const UNITS: [&str; 12] = [
+const UNITS: [&str; 9] = [
     "none",
     "short",
     "percentunit",
     "s",
     "reqps",
-    "cps",
     "currencyUSD",
     "bytes",
     "Bps",
     "dateTimeFromNow",
-    "dateTimeAsIso",
-    "ms",
 ];
 
 /// Columns of Grafana's grid.
