@@ -23,6 +23,8 @@ use crate::answers::metrics::Exporter;
 use crate::ground::clock::Clock;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
+use crate::intake::litellm::Callbacks;
+use crate::intake::otlp::Exports;
 use crate::intake::report::Reports;
 use crate::intake::schedule::OnDemand;
 use crate::store::journal::ProbeLog;
@@ -42,6 +44,10 @@ pub struct Context {
     pub published: Arc<ArcSwap<Published>>,
     /// Where reports go.
     pub reports: Reports,
+    /// Where exports of OpenTelemetry go.
+    pub exports: Exports,
+    /// Where LiteLLM's payloads go.
+    pub callbacks: Callbacks,
     /// What `/metrics` writes.
     pub exporter: Arc<Exporter>,
     /// How names in paths and queries are read.

@@ -18,6 +18,9 @@ use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
 use crate::http::{Context, Publish, ReloadRequest};
+use crate::intake::door::Door;
+use crate::intake::litellm::Callbacks;
+use crate::intake::otlp::Exports;
 use crate::intake::report::Reports;
 use crate::intake::schedule::{Budget, OnDemand, Standings};
 use crate::store::snapshot::Snapshot;
@@ -47,7 +50,7 @@ pub(super) struct Parts {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     published: Arc<ArcSwap<Published>>,
     publishing: Arc<Mutex<()>>,
-    reports: Reports,
+    door: Door,
     exporter: Arc<Exporter>,
     config_file: Option<PathBuf>,
     probes: Vec<Target>,
@@ -82,7 +85,7 @@ impl Parts {
                 stats.clone(),
                 metrics::Options { hour_of_day: config.metrics.hour_of_day },
             )),
-            reports: Reports::new(store.clone(), Arc::clone(&names), stats.clone()),
+            door: Door::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
             access: Arc::new(ArcSwap::from_pointee(access)),
             budget,
@@ -106,7 +109,9 @@ impl Parts {
     pub(super) fn http_context(&self) -> Context {
         Context {
             published: Arc::clone(&self.published),
-            reports: self.reports.clone(),
+            reports: Reports::new(self.door.clone()),
+            exports: Exports::new(self.door.clone()),
+            callbacks: Callbacks::new(self.door.clone()),
             exporter: Arc::clone(&self.exporter),
             names: Arc::clone(&self.names),
             access: Arc::clone(&self.access),

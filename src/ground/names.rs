@@ -168,6 +168,11 @@ impl Names {
         self.provider_named(raw).ok()
     }
 
+    /// Whether a known provider serves at this host or URL.
+    pub fn serves(&self, host: &str) -> bool {
+        self.provider_at(host).is_ok_and(|provider| provider.is_some())
+    }
+
     /// The configured spelling of a region of a provider; `None` when it is not configured.
     pub fn region(&self, provider: &Provider, raw: &str) -> Option<&str> {
         configured(&self.providers.get(provider)?.regions, raw)

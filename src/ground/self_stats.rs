@@ -24,6 +24,9 @@ use rows::Metric;
 const REJECT_REASONS: [&str; 6] =
     ["malformed", "missing_field", "invalid_field", "too_old", "too_new", "too_large"];
 
+/// Why a record of telemetry that is in order is not counted.
+const IGNORED_REASONS: [&str; 5] = ["unrelated", "wrapper", "gateway", "no_model", "operation"];
+
 /// The rules of the classification.
 const MATCHED_BY: [&str; 11] = [
     "transport",
@@ -54,6 +57,8 @@ const OTHER: &str = "other";
 pub enum Route {
     /// Reports of outcomes.
     Outcomes,
+    /// Telemetry that clients send anyway: OTLP and LiteLLM's callback.
+    Telemetry,
     /// The health documents.
     Health,
     /// The hour rows.
@@ -72,11 +77,12 @@ pub enum Route {
 
 impl Route {
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 
     /// All routes, in the order of their declaration.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Outcomes,
+        Self::Telemetry,
         Self::Health,
         Self::Hours,
         Self::Probes,
@@ -90,6 +96,7 @@ impl Route {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Outcomes => "outcomes",
+            Self::Telemetry => "telemetry",
             Self::Health => "health",
             Self::Hours => "hours",
             Self::Probes => "probes",
@@ -112,6 +119,7 @@ struct Instruments {
     accepted: IntCounter,
     duplicate: IntCounter,
     rejected: ByLabel,
+    ignored: ByLabel,
     ingest_requests: ByLabel,
     body_bytes: IntCounter,
     decoded_bytes: IntCounter,
@@ -154,6 +162,7 @@ impl SelfStats {
             accepted: counter(&registry, &rows::INGEST_ACCEPTED),
             duplicate: counter(&registry, &rows::INGEST_DUPLICATE),
             rejected: ByLabel::new(&registry, &rows::INGEST_REJECTED, &REJECT_REASONS),
+            ignored: ByLabel::new(&registry, &rows::INGEST_IGNORED, &IGNORED_REASONS),
             ingest_requests: ByLabel::new(&registry, &rows::INGEST_REQUESTS, &INGEST_CODES),
             body_bytes: counter(&registry, &rows::INGEST_BODY_BYTES),
             decoded_bytes: counter(&registry, &rows::INGEST_DECODED_BYTES),
@@ -188,6 +197,11 @@ impl SelfStats {
     /// Counts one refused record by the name of its reason.
     pub fn count_rejected(&self, reason: &str) {
         self.instruments.rejected.add(reason, 1);
+    }
+
+    /// Counts one record of telemetry that is in order and not counted, by the name of its reason.
+    pub fn count_ignored(&self, reason: &str) {
+        self.instruments.ignored.add(reason, 1);
     }
 
     /// Counts one request to an endpoint that takes reports, by the status it was answered with.

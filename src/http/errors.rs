@@ -54,6 +54,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, message, remedy)
     }
 
+    /// Its status, what is wrong, what to do, and the seconds to wait.
+    pub(super) fn parts(&self) -> (StatusCode, &str, &str, Option<u64>) {
+        (self.status, &self.message, &self.remedy, self.retry_after_s)
+    }
+
     pub(super) fn document(&self) -> ErrorDocument<'_> {
         ErrorDocument { code: self.code, message: &self.message, remedy: &self.remedy }
     }

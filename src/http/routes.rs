@@ -4,8 +4,10 @@ mod health;
 mod hours;
 mod probe;
 mod probes;
+mod reading;
 mod reports;
 mod scrape;
+mod telemetry;
 
 use std::sync::atomic::Ordering;
 
@@ -35,6 +37,10 @@ pub fn router(context: Context) -> Router {
         .route("/", get(landing))
         .route("/metrics", get(scrape::metrics))
         .route("/v1/outcomes", post(reports::outcomes))
+        .route("/v1/traces", post(telemetry::traces))
+        .route("/v1/logs", post(telemetry::logs))
+        .route("/v1/metrics", post(telemetry::metrics))
+        .route("/v1/litellm", post(telemetry::litellm))
         .route("/v1/health", get(health::health_all))
         .route("/v1/health/", get(health::health_all))
         .route("/v1/health/{*name}", get(health::health_one))
@@ -64,6 +70,7 @@ fn route_of(path: &str) -> Route {
         "/" => Route::Page,
         "/metrics" => Route::Metrics,
         "/v1/outcomes" => Route::Outcomes,
+        "/v1/traces" | "/v1/logs" | "/v1/metrics" | "/v1/litellm" => Route::Telemetry,
         "/v1/hours" => Route::Hours,
         "/-/healthy" | "/-/ready" | "/-/reload" => Route::Lifecycle,
         "/probe" => Route::Probes,

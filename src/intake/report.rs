@@ -8,34 +8,23 @@
 //! Fields are whitelisted: what is not in `record` is never decoded, so a prompt that a client
 //! sends by mistake is neither stored nor logged.
 
-mod batch;
 mod record;
-mod refusal;
 mod scalar;
-mod seen;
-
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use arc_swap::ArcSwap;
 
 use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
-use crate::ground::self_stats::SelfStats;
-use crate::store::{Arrival, Store};
 
-pub use batch::{BatchError, RECORDS_MAX};
-use record::{Classified, Record};
-use seen::Seen;
+use super::batch::{BatchError, split};
+use super::door::{Classified, Door};
+use super::refusal::Rejection;
+
+use record::Record;
 
 /// Takes batches of native outcomes. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Reports {
-    store: Store,
-    names: Arc<ArcSwap<Names>>,
-    seen: Arc<Mutex<Seen>>,
-    stats: SelfStats,
+    door: Door,
 }
 
 /// What became of a batch.
@@ -49,58 +38,6 @@ pub struct Receipt {
     pub rejected: Vec<Rejection>,
     /// Whether a target was seen for the first time.
     pub new_target: bool,
-}
-
-/// Why one record was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Position in the batch, from 0; for NDJSON the line, blank ones not counted.
-    pub index: usize,
-    /// What is wrong, naming the field.
-    pub error: String,
-    /// The same, as a label.
-    pub reason: RejectReason,
-}
-
-/// The closed set of reasons a record is refused for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RejectReason {
-    /// Not a JSON object.
-    Malformed,
-    /// A required field is missing.
-    MissingField,
-    /// A field has the wrong type or an impossible value.
-    InvalidField,
-    /// `ts` lies more than 24 hours back.
-    TooOld,
-    /// `ts` lies more than 60 seconds ahead.
-    TooNew,
-    /// The record is larger than the limit.
-    TooLarge,
-}
-
-impl RejectReason {
-    /// All reasons.
-    pub const ALL: [Self; 6] = [
-        Self::Malformed,
-        Self::MissingField,
-        Self::InvalidField,
-        Self::TooOld,
-        Self::TooNew,
-        Self::TooLarge,
-    ];
-
-    /// The value of the `reason` label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::MissingField => "missing_field",
-            Self::InvalidField => "invalid_field",
-            Self::TooOld => "too_old",
-            Self::TooNew => "too_new",
-            Self::TooLarge => "too_large",
-        }
-    }
 }
 
 /// An outcome from a recording.
@@ -124,16 +61,10 @@ pub fn recorded(record: &[u8], names: &Names) -> Result<Recorded, String> {
     Ok(Recorded { outcome, dated: at.is_some() })
 }
 
-impl fmt::Debug for Reports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reports").finish_non_exhaustive()
-    }
-}
-
 impl Reports {
-    /// Reports into `store`, named by `names`, which a reload may swap.
-    pub fn new(store: Store, names: Arc<ArcSwap<Names>>, stats: SelfStats) -> Self {
-        Self { store, names, seen: Arc::default(), stats }
+    /// Reports through this door.
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 
     /// Counts a decoded batch. `batch_key` is the client's `Idempotency-Key`.
@@ -146,8 +77,8 @@ impl Reports {
         batch_key: Option<&str>,
         now: Timestamp,
     ) -> Result<Receipt, BatchError> {
-        let elements = batch::split(body)?;
-        let names = self.names.load();
+        let elements = split(body, record::BYTES_MAX)?;
+        let names = self.door.names();
         let mut receipt = Receipt::default();
         let mut parsed = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
@@ -158,16 +89,16 @@ impl Reports {
             match result {
                 Ok(one) => parsed.push(one),
                 Err(refusal) => {
-                    self.stats.count_rejected(refusal.reason.as_str());
+                    self.door.stats().count_rejected(refusal.reason.as_str());
                     receipt.rejected.push(refusal.at(index));
                 }
             }
         }
         let outcomes = self.without_duplicates(parsed, batch_key, now, &mut receipt);
-        receipt.new_target = self.store.record(&outcomes, Arrival::Live, now);
+        receipt.new_target = self.door.record(&outcomes, now);
         receipt.accepted = outcomes.len() as u64;
-        self.stats.count_accepted(receipt.accepted);
-        self.stats.count_duplicate(receipt.duplicate);
+        self.door.stats().count_accepted(receipt.accepted);
+        self.door.stats().count_duplicate(receipt.duplicate);
         Ok(receipt)
     }
 
@@ -178,7 +109,7 @@ impl Reports {
         now: Timestamp,
         receipt: &mut Receipt,
     ) -> Vec<Outcome> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.door.seen();
         // A batch of which nothing could be counted may be sent again, mended, under its key.
         let keyed = batch_key.filter(|_| !parsed.is_empty());
         let repeated = keyed.is_some_and(|key| !seen.first_time(("batch", key), now));
@@ -188,7 +119,7 @@ impl Reports {
                 receipt.duplicate += 1;
             } else {
                 if let Some(rule) = matched_by {
-                    self.stats.count_classified(rule.as_str(), u64::from(outcome.count));
+                    self.door.stats().count_classified(rule.as_str(), u64::from(outcome.count));
                 }
                 outcomes.push(outcome);
             }

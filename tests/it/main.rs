@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod backfill;
+mod captures;
 mod classify;
 mod config;
 mod cron;
@@ -21,6 +22,7 @@ mod scrape;
 mod sdk;
 mod simulator;
 mod status_page;
+mod telemetry;
 mod temp;
 mod tidy;
 mod tls;

@@ -56,6 +56,9 @@ const OVERLOADED: &[&str] = &[
     "访问量过大",
 ];
 const UNAVAILABLE: &[&str] = &["loading model"];
+/// What the standard phrases of statuses say where the number was lost on the way.
+const UNAVAILABLE_PHRASES: &[&str] = &["service unavailable", "temporarily unavailable"];
+const SERVER_ERROR_PHRASES: &[&str] = &["internal server error"];
 const RATE_LIMITED: &[&str] =
     &["rate limit", "too many requests", "too many tokens", "quota exceeded for"];
 
@@ -81,12 +84,18 @@ pub(super) fn class(text: &str, status: Option<u16>) -> Option<Class> {
         Some(Class::Auth)
     } else if !is_open {
         None
-    } else if has(OVERLOADED) {
+    } else if has(OVERLOADED) || (status == Some(503) && text.ends_with("slow down")) {
         Some(Class::Overloaded)
     } else if has(UNAVAILABLE) {
         Some(Class::Unavailable)
     } else if has(RATE_LIMITED) {
         Some(Class::RateLimited)
+    } else if status.is_some_and(|status| status >= 300) {
+        None
+    } else if has(UNAVAILABLE_PHRASES) {
+        Some(Class::Unavailable)
+    } else if has(SERVER_ERROR_PHRASES) {
+        Some(Class::ServerError)
     } else {
         None
     }

@@ -80,6 +80,13 @@ pub const INGEST_REJECTED: Metric = counter(
     "Reported records that were refused, by what was wrong with them.",
 );
 
+/// Records that are in order and make no outcome.
+pub const INGEST_IGNORED: Metric = counter(
+    "brownout_ingest_records_ignored_total",
+    &["reason"],
+    "Records of telemetry that are in order and were not counted, by why not.",
+);
+
 /// Requests to the reporting endpoints.
 pub const INGEST_REQUESTS: Metric = counter(
     "brownout_ingest_requests_total",
@@ -154,10 +161,11 @@ pub const TICKS_MISSED: Metric = counter(
 );
 
 /// All rows of this module.
-pub const ALL: [Metric; 15] = [
+pub const ALL: [Metric; 16] = [
     INGEST_ACCEPTED,
     INGEST_DUPLICATE,
     INGEST_REJECTED,
+    INGEST_IGNORED,
     INGEST_REQUESTS,
     INGEST_BODY_BYTES,
     INGEST_DECODED_BYTES,

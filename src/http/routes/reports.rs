@@ -1,7 +1,5 @@
 //! `POST /v1/outcomes`.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -9,7 +7,10 @@ use serde::Serialize;
 
 use crate::http::errors::{ApiError, ErrorDocument, json};
 use crate::http::{Context, body};
-use crate::intake::report::{BatchError, Receipt};
+use crate::intake::batch::BatchError;
+use crate::intake::report::Receipt;
+
+use super::reading;
 
 /// Longest `Idempotency-Key` looked at, in bytes.
 const BATCH_KEY_BYTES_MAX: usize = 128;
@@ -40,41 +41,26 @@ pub(super) async fn outcomes(State(context): State<Context>, request: Request) -
 
 async fn take_outcomes(context: &Context, request: Request) -> Result<Receipt, ApiError> {
     let (parts, body) = request.into_parts();
-    let access = context.access.load_full();
-    let limits = Arc::clone(&context.limits);
     super::permit(context, &parts.headers)?;
     body::require_json(&parts.headers)?;
-    let received = body::receive(&parts.headers, body, access.body_max, &context.limits).await?;
     let key = parts.headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let key = key.filter(|key| !key.is_empty() && key.len() <= BATCH_KEY_BYTES_MAX);
-    let (key, quick) = (key.map(str::to_owned), received.is_quick());
-    let context = context.clone();
-    let read = move || read(&context, &received, access.decoded_max, key.as_deref());
-    if quick {
-        return read();
-    }
-    let turn = limits.reader().await;
-    let reading = tokio::task::spawn_blocking(move || {
-        let receipt = read();
-        drop(turn);
-        receipt
-    });
-    reading.await.unwrap_or_else(|_| Err(super::internal("the batch could not be read")))
+    let key = key.map(str::to_owned);
+    let take = move |context: &Context, bytes: &[u8]| read(context, bytes, key.as_deref());
+    reading::read(context, &parts.headers, body, take).await
 }
 
-fn read(
-    context: &Context,
-    received: &body::Received,
-    decoded_max: usize,
-    key: Option<&str>,
-) -> Result<Receipt, ApiError> {
-    let bytes = received.decode(decoded_max)?;
-    context.stats.count_ingest_bytes(received.wire_bytes() as u64, bytes.len() as u64);
-    let receipt = context.reports.take(&bytes, key, context.clock.now());
+fn read(context: &Context, bytes: &[u8], key: Option<&str>) -> Result<Receipt, ApiError> {
+    let receipt = context.reports.take(bytes, key, context.clock.now());
     if receipt.as_ref().is_ok_and(|receipt| receipt.new_target) {
         (context.publish)();
     }
-    receipt.map_err(|error| match error {
+    receipt.map_err(unreadable)
+}
+
+/// The answer to a batch that cannot be read at all.
+pub(super) fn unreadable(error: BatchError) -> ApiError {
+    match error {
         BatchError::Empty => ApiError::bad_request(
             "empty_batch",
             error.to_string(),
@@ -86,7 +72,7 @@ fn read(
             error.to_string(),
             "split the batch",
         ),
-    })
+    }
 }
 
 /// 200 as soon as anything was counted or known; 400 when every record was refused.

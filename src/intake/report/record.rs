@@ -12,12 +12,13 @@ use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::target::NAME_BYTES_MAX;
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
-use crate::store::{AHEAD_MAX, LATE_MAX};
+use crate::intake::door::{self, Classified};
+use crate::intake::refusal::{Refusal, RejectReason};
 
-use super::RejectReason;
-use super::refusal::Refusal;
 use super::scalar::{Scalar, WORD_BYTES_MAX};
 
+/// Bytes of one record.
+pub(super) const BYTES_MAX: usize = 64 * 1024;
 /// Longest request id, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Largest pre-aggregated count.
@@ -26,13 +27,6 @@ const N_MAX: u64 = 1_000_000;
 const QUOTED_CHARS_MAX: usize = 32;
 /// Seconds beyond which a time stamp is surely in milliseconds (the year 5138).
 const SECONDS_MAX: f64 = 1e11;
-
-/// A record's outcome, and the rule that gave it its class; `None` for the client's own word.
-#[derive(Debug)]
-pub(super) struct Classified {
-    pub(super) outcome: Outcome,
-    pub(super) matched_by: Option<MatchedBy>,
-}
 
 /// The fields of a record as they came.
 #[derive(Debug, Default)]
@@ -65,17 +59,8 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Reads the known fields; everything else is skipped undecoded.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
-        // The reader's own messages may quote the record.
-        serde_json::from_slice(bytes).map_err(|error| {
-            let what = match error.classify() {
-                serde_json::error::Category::Data => "not an outcome as a JSON object",
-                serde_json::error::Category::Eof => "it ends too early",
-                serde_json::error::Category::Syntax | serde_json::error::Category::Io => "not JSON",
-            };
-            let (line, column) = (error.line(), error.column());
-            let text = format!("malformed record: {what} (line {line}, column {column})");
-            Refusal::new(RejectReason::Malformed, text)
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|error| Refusal::not_json(&error, "an outcome as a JSON object"))
     }
 
     /// The idempotency id, if it is a text of sensible length.
@@ -94,14 +79,7 @@ impl<'a> Record<'a> {
     /// Checks every field and makes the outcome of a fresh report.
     pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
         let at = self.time()?.unwrap_or(now);
-        if now.since(at) > LATE_MAX {
-            let error = format!("ts: {at} is more than 24 hours ago");
-            return Err(Refusal::new(RejectReason::TooOld, error));
-        }
-        if at.since(now) > AHEAD_MAX {
-            let error = format!("ts: {at} is more than 60 seconds ahead of this server's clock");
-            return Err(Refusal::new(RejectReason::TooNew, error));
-        }
+        door::admit("ts", at, now)?;
         self.outcome_at(names, at)
     }
 

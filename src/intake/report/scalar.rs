@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::domain::time::DAY_MS;
-
-use super::refusal::Refusal;
+use crate::intake::refusal::Refusal;
 
 /// Longest word (id, operation, service, error type or code), in bytes.
 pub(super) const WORD_BYTES_MAX: usize = 64;

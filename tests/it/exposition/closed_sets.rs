@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use brownout::domain::classify::MatchedBy;
-use brownout::intake::report::RejectReason;
+use brownout::intake::refusal::RejectReason;
 use brownout::intake::schedule::SkipReason;
+use brownout::intake::sighting::Ignored;
 use brownout::store::snapshot::{ProbeView, Snapshot};
 
 use super::reader::{family, read};
@@ -28,6 +29,11 @@ fn closed_sets_of_label_values_are_those_of_the_enums() {
             "brownout_ingest_records_rejected_total",
             "reason",
             RejectReason::ALL.map(RejectReason::as_str).to_vec(),
+        ),
+        (
+            "brownout_ingest_records_ignored_total",
+            "reason",
+            Ignored::ALL.map(Ignored::as_str).to_vec(),
         ),
         ("brownout_classified_total", "matched_by", MatchedBy::ALL.map(MatchedBy::as_str).to_vec()),
     ] {

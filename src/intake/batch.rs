@@ -1,13 +1,9 @@
 //! The bytes of a batch, taken apart into the bytes of its records.
 
-use super::RejectReason;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, RejectReason};
 
 /// Records in one batch; more is refused as a whole, so that one request stays a short one.
 pub const RECORDS_MAX: usize = 5_000;
-
-/// Bytes of one record.
-const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a batch as a whole was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +20,14 @@ pub enum BatchError {
 type Elements<'a> = Vec<Result<&'a [u8], Refusal>>;
 
 /// Takes a batch apart, by brackets and strings alone: what is wrong inside a record stays inside
-/// it, be it bad UTF-8, a raw line break or a missing value.
-pub(super) fn split(body: &[u8]) -> Result<Elements<'_>, BatchError> {
+/// it, be it bad UTF-8, a raw line break or a missing value. A record larger than `bytes_max`
+/// is refused.
+pub(super) fn split(body: &[u8], bytes_max: usize) -> Result<Elements<'_>, BatchError> {
+    let elements = pieces(body)?.into_iter();
+    Ok(elements.map(|piece| piece.and_then(|bytes| checked(bytes, bytes_max))).collect())
+}
+
+fn pieces(body: &[u8]) -> Result<Elements<'_>, BatchError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     match body.first() {
         None => Err(BatchError::Empty),
@@ -36,7 +38,7 @@ pub(super) fn split(body: &[u8]) -> Result<Elements<'_>, BatchError> {
             match envelope(body) {
                 Some(outcomes) if whole => split_array(outcomes),
                 // One object, pretty-printed or not; a batch by lines has more behind it.
-                Some(_) | None if end.is_some() && whole => Ok(vec![checked(body)]),
+                Some(_) | None if end.is_some() && whole => Ok(vec![Ok(body)]),
                 Some(_) | None => split_lines(body),
             }
         }
@@ -75,7 +77,7 @@ fn split_lines(body: &[u8]) -> Result<Elements<'_>, BatchError> {
         if elements.len() >= RECORDS_MAX {
             return Err(BatchError::TooManyRecords);
         }
-        elements.push(checked(line));
+        elements.push(Ok(line));
     }
     Ok(elements)
 }
@@ -100,7 +102,7 @@ fn split_array(body: &[u8]) -> Result<Elements<'_>, BatchError> {
         if elements.len() >= RECORDS_MAX {
             return Err(BatchError::TooManyRecords);
         }
-        elements.push(checked(&body[at..end]));
+        elements.push(Ok(&body[at..end]));
         at = skip_blank(body, end);
         match body.get(at) {
             Some(b',') => at = skip_blank(body, at + 1),
@@ -165,11 +167,11 @@ fn skip_blank(bytes: &[u8], from: usize) -> usize {
     from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-fn checked(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    if bytes.len() <= RECORD_BYTES_MAX {
+fn checked(bytes: &[u8], bytes_max: usize) -> Result<&[u8], Refusal> {
+    if bytes.len() <= bytes_max {
         return Ok(bytes);
     }
-    let text = format!("the record is {} bytes, at most {RECORD_BYTES_MAX}", bytes.len());
+    let text = format!("the record is {} bytes, at most {bytes_max}", bytes.len());
     Err(Refusal::new(RejectReason::TooLarge, text))
 }
 
@@ -177,10 +179,12 @@ fn checked(bytes: &[u8]) -> Result<&[u8], Refusal> {
 mod tests {
     use super::*;
 
+    const BYTES_MAX: usize = 1_000;
+
     /// The records as text, refusals as `!reason`.
     fn check(body: impl AsRef<[u8]>, expected: &[&str]) {
         let body = body.as_ref();
-        let elements: Vec<String> = split(body)
+        let elements: Vec<String> = split(body, BYTES_MAX)
             .unwrap()
             .into_iter()
             .map(|element| match element {
@@ -234,7 +238,7 @@ mod tests {
                 texts.iter().map(|text| serde_json::json!({"t": text, text: [text]})).collect();
             let array = serde_json::to_string_pretty(&values).unwrap();
             let body = if envelope { format!("{{\"outcomes\": {array}}}") } else { array };
-            let parts: Vec<serde_json::Value> = split(body.as_bytes())
+            let parts: Vec<serde_json::Value> = split(body.as_bytes(), BYTES_MAX)
                 .unwrap()
                 .into_iter()
                 .map(|part| serde_json::from_slice(part.unwrap()).unwrap())
@@ -245,19 +249,19 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             for head in [&b""[..], b"[", b"{\"outcomes\":[", b"{"] {
-                let _ = split(&[head, &bytes].concat());
+                let _ = split(&[head, &bytes].concat(), BYTES_MAX);
             }
         }
     }
 
     #[test]
     fn a_batch_is_bounded_and_so_is_a_record() {
-        assert_eq!(split(b"  \n "), Err(BatchError::Empty));
+        assert_eq!(split(b"  \n ", BYTES_MAX), Err(BatchError::Empty));
         let many = format!("[{}7]", "7,".repeat(RECORDS_MAX));
-        assert_eq!(split(many.as_bytes()), Err(BatchError::TooManyRecords));
+        assert_eq!(split(many.as_bytes(), BYTES_MAX), Err(BatchError::TooManyRecords));
         let lines = "{}\n".repeat(RECORDS_MAX + 1);
-        assert_eq!(split(lines.as_bytes()), Err(BatchError::TooManyRecords));
-        let large = format!("[{{\"a\":\"{}\"}},{{}}]", "x".repeat(RECORD_BYTES_MAX));
+        assert_eq!(split(lines.as_bytes(), BYTES_MAX), Err(BatchError::TooManyRecords));
+        let large = format!("[{{\"a\":\"{}\"}},{{}}]", "x".repeat(BYTES_MAX));
         check(&large, &["!too_large", "{}"]);
         let deep = format!("[{}", "[".repeat(1_000_000));
         check(&deep, &["!malformed"]);

@@ -1,0 +1,244 @@
+//! LiteLLM's generic API callback: its logging payloads to sightings.
+//!
+//! A payload is ten kilobytes of which a dozen fields are read; prompts, answers and the model map
+//! are skipped undecoded. A batch is an array, one object, or one object a line, and LiteLLM calls
+//! the latter `application/json` too, so the form is told from the bytes.
+//!
+//! LiteLLM maps Anthropic's overload, resets and much else to 500: its 500 is no evidence, the
+//! message is. It tells of at most one failure for each call and numbers the retries of those that
+//! succeeded, so a record stands for an operation.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::classify::Transport;
+use crate::domain::time::Timestamp;
+
+use super::batch::{BatchError, split};
+use super::door::Door;
+use super::refusal::Refusal;
+use super::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting, Taken};
+
+/// Largest payload, in bytes: the prompt is in it.
+const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most retries believed.
+const RETRIES_MAX: f64 = 1_000.0;
+
+/// The status that LiteLLM gives to errors it has no other for.
+const UNKNOWN_STATUS: u16 = 500;
+
+/// Takes batches of payloads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Callbacks {
+    door: Door,
+}
+
+impl Callbacks {
+    /// Callbacks through this door.
+    pub fn new(door: Door) -> Self {
+        Self { door }
+    }
+
+    /// Counts what a batch tells.
+    ///
+    /// # Errors
+    /// [`BatchError`] when the batch as a whole cannot be read; nothing is counted then.
+    pub fn take(&self, body: &[u8], now: Timestamp) -> Result<Taken, BatchError> {
+        Ok(self.door.take(read(body)?, now))
+    }
+}
+
+/// What the payloads of a batch mean, in their order.
+///
+/// # Errors
+/// [`BatchError`] when the batch as a whole cannot be read.
+pub fn read(body: &[u8]) -> Result<Vec<Result<Reading, Refusal>>, BatchError> {
+    let payloads = split(body, PAYLOAD_BYTES_MAX)?.into_iter();
+    Ok(payloads.map(|payload| payload.and_then(read_one)).collect())
+}
+
+/// The fields that are read of a payload. Their types vary with versions, so a field of another
+/// type counts as absent.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    status: Loose<'a>,
+    #[serde(borrow)]
+    litellm_call_id: Loose<'a>,
+    #[serde(borrow)]
+    cache_hit: Loose<'a>,
+    #[serde(borrow)]
+    custom_llm_provider: Loose<'a>,
+    #[serde(borrow)]
+    api_base: Loose<'a>,
+    #[serde(borrow)]
+    model: Loose<'a>,
+    #[serde(borrow, rename = "startTime")]
+    start_time: Loose<'a>,
+    #[serde(borrow, rename = "endTime")]
+    end_time: Loose<'a>,
+    #[serde(borrow, rename = "completionStartTime")]
+    completion_start_time: Loose<'a>,
+    #[serde(borrow)]
+    error_str: Loose<'a>,
+    #[serde(borrow)]
+    error_information: Option<ErrorInformation<'a>>,
+    #[serde(borrow)]
+    hidden_params: Option<HiddenParams<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorInformation<'a> {
+    #[serde(borrow)]
+    error_code: Loose<'a>,
+    #[serde(borrow)]
+    error_class: Loose<'a>,
+    #[serde(borrow)]
+    error_message: Loose<'a>,
+    #[serde(borrow)]
+    error_provider_request_id: Loose<'a>,
+    #[serde(borrow)]
+    error_rate_limit_category: Loose<'a>,
+    #[serde(borrow)]
+    normalized_error: Loose<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HiddenParams<'a> {
+    #[serde(borrow)]
+    litellm_model_name: Loose<'a>,
+    #[serde(borrow)]
+    additional_headers: Option<Headers<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Headers<'a> {
+    #[serde(borrow, rename = "x-litellm-attempted-retries")]
+    attempted_retries: Loose<'a>,
+    #[serde(borrow, rename = "request-id")]
+    request_id: Loose<'a>,
+    #[serde(borrow, rename = "llm_provider-request-id")]
+    provider_request_id: Loose<'a>,
+}
+
+/// A value as it lies in the body.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Loose<'a>(#[serde(borrow)] Option<&'a RawValue>);
+
+impl<'a> Loose<'a> {
+    /// A text or a number as text, if it is not empty.
+    fn text(&self) -> Option<Cow<'a, str>> {
+        let raw = self.0?.get();
+        let text = match raw.as_bytes().first()? {
+            b'"' => match serde_json::from_str::<&str>(raw) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => Cow::Owned(serde_json::from_str(raw).ok()?),
+            },
+            b'0'..=b'9' | b'-' => Cow::Borrowed(raw),
+            _ => return None,
+        };
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    fn owned(&self) -> Option<String> {
+        self.text().map(Cow::into_owned)
+    }
+
+    fn number(&self) -> Option<f64> {
+        self.text()?.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    fn is_true(&self) -> bool {
+        self.0.is_some_and(|raw| matches!(raw.get(), "true" | "\"True\"" | "\"true\""))
+    }
+}
+
+fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
+    let payload: Payload<'_> = serde_json::from_slice(payload)
+        .map_err(|error| Refusal::not_json(&error, "a JSON object"))?;
+    let Some(status) = payload.status.text() else {
+        return Ok(Reading::Ignored(Ignored::Unrelated));
+    };
+    let error = payload.error_information.unwrap_or_default();
+    let category = error.error_rate_limit_category.text();
+    let is_own_limit = category.is_some_and(|category| category.starts_with("litellm"));
+    if payload.cache_hit.is_true() || is_own_limit {
+        return Ok(Reading::Ignored(Ignored::Gateway));
+    }
+    let hidden = payload.hidden_params.unwrap_or_default();
+    let headers = hidden.additional_headers.unwrap_or_default();
+    let ending = match &*status {
+        "success" => Ending::Ok(None),
+        "failure" => Ending::Failed(evidence(&error, &payload.error_str)),
+        _ => return Ok(Reading::Ignored(Ignored::Unrelated)),
+    };
+    let retries = headers.attempted_retries.number().unwrap_or(0.0).clamp(0.0, RETRIES_MAX) as u32;
+    let (started, ended) = (payload.start_time.number(), payload.end_time.number());
+    let first = payload.completion_start_time.number().filter(|first| Some(*first) < ended);
+    let since_start = |end: Option<f64>| seconds(end? - started?);
+    let request_id =
+        [error.error_provider_request_id, headers.provider_request_id, headers.request_id];
+    Ok(Reading::Seen(Box::new(Sighting {
+        provider: payload.custom_llm_provider.owned(),
+        host: payload.api_base.owned(),
+        // The deployment; the name of its group is in a field of its own.
+        model: hidden.litellm_model_name.owned().or_else(|| payload.model.owned()),
+        at: ended.and_then(seconds).map(|since| Timestamp::default().plus(since)),
+        duration: since_start(ended),
+        time_to_first_token: since_start(first),
+        attempt: Some(retries + 1),
+        resends: retries,
+        request_id: request_id.iter().find_map(Loose::owned),
+        call: payload.litellm_call_id.owned(),
+        replay_key: payload.litellm_call_id.text().map(|call| {
+            let field = |field: &Loose<'_>| field.owned().unwrap_or_default();
+            let (start, base) = (field(&payload.start_time), field(&payload.api_base));
+            format!("{call} {status} {start} {base}")
+        }),
+        ending,
+        ..Sighting::new(Layer::LiteLlmCallback, Basis::Operation)
+    })))
+}
+
+fn evidence(error: &ErrorInformation<'_>, error_str: &Loose<'_>) -> Evidence {
+    // `server_is_overloaded` stands where other versions have a number.
+    let code = error.error_code.owned();
+    let status = code.as_ref().and_then(|code| code.parse::<u16>().ok());
+    let text = error.error_message.owned().or_else(|| error_str.owned());
+    if is_cut(error, text.as_deref()) {
+        let transport = Some(Transport::ResetBeforeHeaders);
+        return Evidence { transport, ..Evidence::default() };
+    }
+    Evidence {
+        status: status.filter(|status| (400..600).contains(status) && *status != UNKNOWN_STATUS),
+        error_type: error.error_class.owned(),
+        error_code: code.filter(|_| status.is_none()),
+        text,
+        transport: None,
+        in_stream: false,
+    }
+}
+
+/// Whether the connection was cut, which LiteLLM calls an internal server error.
+fn is_cut(error: &ErrorInformation<'_>, text: Option<&str>) -> bool {
+    let normalized = error.normalized_error.text();
+    let said = text.and_then(|text| text.split_once("Exception - ")).map(|(_, said)| said);
+    normalized.is_some_and(|word| word.ends_with("CONNECTION_ERROR"))
+        || said.is_some_and(|said| {
+            said.starts_with("Connection error") || said.contains("Connection reset by peer")
+        })
+}
+
+/// Seconds as reported, if they can be any.
+fn seconds(number: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(number).ok().filter(|duration| duration.as_secs() < 1 << 40)
+}

@@ -1,0 +1,382 @@
+//! Exports as JSON, streamed into the sink: no tree of the body is ever built.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::error::Category;
+
+use super::attributes::{Attributes, Value, kept};
+use super::record::{Record, Sink, name};
+use super::{ExportError, RECORDS_MAX, Signal};
+
+/// Reads an export.
+pub(super) fn read(body: &[u8], signal: Signal, sink: &mut Sink) -> Result<(), ExportError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let level = Level { depth: Depth::Export, signal, sink };
+    let read = level.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    read.map_err(|error| {
+        if sink.records.len() >= RECORDS_MAX {
+            return ExportError::TooManyRecords;
+        }
+        // The reader's own messages may quote the body.
+        let what = match error.classify() {
+            Category::Data => "a field has an unexpected type",
+            Category::Eof => "it ends too early",
+            Category::Syntax | Category::Io => "not JSON",
+        };
+        let (line, column) = (error.line(), error.column());
+        ExportError::Malformed(format!("{what} (line {line}, column {column})"))
+    })
+}
+
+/// The three objects around the records.
+#[derive(Clone, Copy)]
+enum Depth {
+    Export,
+    Resource,
+    Scope,
+}
+
+/// One of them, being read.
+struct Level<'s> {
+    depth: Depth,
+    signal: Signal,
+    sink: &'s mut Sink,
+}
+
+/// The array inside one of them.
+struct Elements<'s>(Level<'s>);
+
+impl Depth {
+    /// The field that leads further in.
+    fn inner(self, signal: Signal) -> &'static str {
+        match (self, signal) {
+            (Self::Export, Signal::Traces) => "resourceSpans",
+            (Self::Export, Signal::Logs) => "resourceLogs",
+            (Self::Resource, Signal::Traces) => "scopeSpans",
+            (Self::Resource, Signal::Logs) => "scopeLogs",
+            (Self::Scope, Signal::Traces) => "spans",
+            (Self::Scope, Signal::Logs) => "logRecords",
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of an export")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { depth, signal, sink } = self;
+        let from = sink.records.len();
+        let mut around = Around::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == depth.inner(signal) {
+                map.next_value_seed(Elements(Level { depth, signal, sink: &mut *sink }))?;
+            } else if matches!(&*key, "resource" | "scope") {
+                around = map.next_value::<Option<Around>>()?.unwrap_or_default();
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        match depth {
+            Depth::Export => {}
+            Depth::Resource => sink.set_service(from, &around.service()),
+            Depth::Scope => sink.set_scope(from, &around.name),
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of an export")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Level { depth, signal, sink } = self.0;
+        let depth = match depth {
+            Depth::Export => Depth::Resource,
+            Depth::Resource => Depth::Scope,
+            Depth::Scope => {
+                while let Some(record) = seq.next_element::<Fields<'de>>()? {
+                    sink.push(record.into_record(signal)).map_err(A::Error::custom)?;
+                }
+                return Ok(());
+            }
+        };
+        while seq.next_element_seed(Level { depth, signal, sink: &mut *sink })?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A resource or a scope.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Around {
+    name: String,
+    attributes: Identity,
+}
+
+impl Around {
+    fn service(&self) -> String {
+        format!("{}/{}", self.attributes.service, self.attributes.instance)
+    }
+}
+
+/// What of a resource's attributes tells which process it is.
+#[derive(Default)]
+struct Identity {
+    service: String,
+    instance: String,
+}
+
+/// The fields of a span and those of a log record; each has its own, and none means two things.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow)]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow)]
+    span_id: Cow<'a, str>,
+    #[serde(borrow)]
+    parent_span_id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    event_name: Cow<'a, str>,
+    start_time_unix_nano: Whole,
+    end_time_unix_nano: Whole,
+    time_unix_nano: Whole,
+    observed_time_unix_nano: Whole,
+    attributes: Attributes,
+    events: Exception,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
+    #[serde(borrow)]
+    body: Option<Scalar<'a>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Status<'a> {
+    code: Whole,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+/// The last exception of an array of events.
+#[derive(Default)]
+struct Exception(Attributes);
+
+/// One attribute.
+#[derive(serde::Deserialize)]
+struct Pair<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    value: Option<Scalar<'a>>,
+}
+
+/// A value, if it is a scalar; compounds are skipped.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Scalar<'a> {
+    #[serde(borrow)]
+    string_value: Option<Cow<'a, str>>,
+    bool_value: Option<bool>,
+    int_value: Option<Whole>,
+    double_value: Option<f64>,
+}
+
+/// A 64-bit integer, as a number or as a string.
+#[derive(Clone, Copy, Default)]
+struct Whole(i64);
+
+impl Fields<'_> {
+    fn into_record(self, signal: Signal) -> Record {
+        let mut record = Record::new(signal);
+        let unsigned = |whole: Whole| u64::try_from(whole.0).unwrap_or_default();
+        record.place.trace = id(&self.trace_id);
+        record.place.span = id(&self.span_id);
+        record.place.parent = id(&self.parent_span_id);
+        record.attributes = self.attributes;
+        match signal {
+            Signal::Traces => {
+                name(&self.name).clone_into(&mut record.name);
+                record.started_ns = unsigned(self.start_time_unix_nano);
+                record.ended_ns = unsigned(self.end_time_unix_nano);
+                record.exception = self.events.0;
+                let status = self.status.unwrap_or_default();
+                record.is_error = status.code.0 == 2;
+                record.message = Value::text("", &status.message);
+            }
+            Signal::Logs => {
+                name(&self.event_name).clone_into(&mut record.name);
+                let observed = unsigned(self.observed_time_unix_nano);
+                record.ended_ns = match unsigned(self.time_unix_nano) {
+                    0 => observed,
+                    nanos => nanos,
+                };
+                if let Some(body) = self.body.and_then(|body| body.string_value) {
+                    record.take_body(&body);
+                }
+            }
+        }
+        record
+    }
+}
+
+impl Scalar<'_> {
+    fn value(self, key: &str) -> Option<Value> {
+        self.string_value
+            .and_then(|text| Value::text(key, &text))
+            .or(self.bool_value.map(Value::Truth))
+            .or(self.int_value.map(|whole| Value::Integer(whole.0)))
+            .or(self.double_value.map(Value::Number))
+    }
+}
+
+/// An id in hexadecimal; zero where it is not one.
+fn id<const BYTES: usize>(hex: &str) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let hex = hex.as_bytes();
+    if hex.len() != 2 * BYTES {
+        return bytes;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        match (digit(pair[0]), digit(pair[1])) {
+            (Some(high), Some(low)) => *byte = high << 4 | low,
+            _ => return [0; BYTES],
+        }
+    }
+    bytes
+}
+
+/// Reads an array element by element and keeps none of them.
+struct Each<T, F>(F, std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Each<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(element) = seq.next_element()? {
+            self.0(element);
+        }
+        Ok(())
+    }
+}
+
+fn each<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    take: impl FnMut(T),
+) -> Result<(), D::Error> {
+    deserializer.deserialize_any(Each(take, std::marker::PhantomData))
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut attributes = Self::default();
+        each(deserializer, |pair: Pair<'de>| {
+            if let Some(key) = kept(&pair.key)
+                && let Some(value) = pair.value.and_then(|value| value.value(key))
+            {
+                attributes.insert(key, value);
+            }
+        })?;
+        Ok(attributes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut identity = Self::default();
+        each(deserializer, |pair: Pair<'de>| {
+            let text = pair.value.and_then(|value| value.string_value).unwrap_or_default();
+            match &*pair.key {
+                "service.name" => identity.service = text.into_owned(),
+                "service.instance.id" => identity.instance = text.into_owned(),
+                _ => {}
+            }
+        })?;
+        Ok(identity)
+    }
+}
+
+impl<'de> Deserialize<'de> for Exception {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(default)]
+        #[derive(Default)]
+        struct Event<'a> {
+            #[serde(borrow)]
+            name: Cow<'a, str>,
+            attributes: Attributes,
+        }
+        let mut exception = Self::default();
+        each(deserializer, |event: Event<'de>| {
+            if event.name == "exception" {
+                exception.0 = event.attributes;
+            }
+        })?;
+        Ok(exception)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer as a number or a string")
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+                i64::try_from(value).map(Whole).map_err(|_| E::custom("out of range"))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Whole, E> {
+                Ok(Whole(value))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Whole, E> {
+                Ok(Whole(value as i64))
+            }
+            fn visit_str<E: Error>(self, value: &str) -> Result<Whole, E> {
+                value.parse().map(Whole).map_err(|_| E::custom("not an integer"))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}

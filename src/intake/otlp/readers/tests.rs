@@ -1,0 +1,167 @@
+//! Records of clients of which there is no capture, in tables.
+
+use serde_json::{Value, json};
+
+use super::super::{Encoding, Signal, read};
+use crate::domain::time::Timestamp;
+use crate::ground::config::Config;
+use crate::ground::names::Names;
+use crate::intake::sighting::{Basis, Reading};
+
+/// One event or span, as `attempt|operation TARGET CLASS first|retry`, or why it is ignored.
+fn say(signal: Signal, scope: &str, name: &str, attributes: &[(&str, Value)]) -> String {
+    let attributes: Vec<Value> = attributes
+        .iter()
+        .map(|(key, value)| {
+            let kind = if value.is_number() { "intValue" } else { "stringValue" };
+            json!({"key": key, "value": {kind: value}})
+        })
+        .collect();
+    let record = json!({"name": name, "eventName": name, "attributes": attributes});
+    let [groups, scopes, records] = match signal {
+        Signal::Traces => ["resourceSpans", "scopeSpans", "spans"],
+        Signal::Logs => ["resourceLogs", "scopeLogs", "logRecords"],
+    };
+    let scope = json!({"scope": {"name": scope}, records: [record]});
+    let body = json!({groups: [{scopes: [scope]}]}).to_string();
+    let readings = read(body.as_bytes(), signal, Encoding::Json).unwrap();
+    let [reading] = readings.as_slice() else { panic!("{readings:?}") };
+    let sighting = match reading {
+        Reading::Seen(sighting) => sighting,
+        Reading::Ignored(reason) => return reason.as_str().to_owned(),
+    };
+    let names = Names::new(&Config::parse("", "test.yaml").unwrap());
+    let mut named = sighting.clone();
+    named.model.get_or_insert_with(|| "unknown".to_owned());
+    let outcome = named.outcome(&names, Timestamp::from_secs(1)).unwrap().outcome;
+    let basis = match sighting.basis {
+        Basis::Attempt => "attempt",
+        Basis::Operation => "operation",
+    };
+    let (target, class, attempt) = (outcome.target, outcome.class, outcome.attempt.as_str());
+    format!("{basis} {}/{} {class} {attempt}", target.provider, target.model)
+}
+
+#[test]
+fn events_of_codex_are_read_by_attempt() {
+    let model = ("model", json!("gpt-5.5"));
+    let attempt = |number| ("attempt", json!(number));
+    let status = |number: &str| ("http.response.status_code", json!(number));
+    let text = |text: &str| ("error.message", json!(text));
+    let endpoint = |path: &str| ("endpoint", json!(path));
+    for (name, attributes, expected) in [
+        ("api_request", vec![attempt(0), status("200")], "attempt openai/gpt-5.5 ok first"),
+        (
+            "api_request",
+            vec![attempt(1), status("503"), text("server_is_overloaded")],
+            "attempt openai/gpt-5.5 overloaded retry",
+        ),
+        ("api_request", vec![text("timed out")], "attempt openai/gpt-5.5 timeout first"),
+        ("api_request", vec![endpoint("/models"), status("500")], "unrelated"),
+        (
+            "sse_event",
+            vec![("event.kind", json!("response.failed")), text("server is overloaded")],
+            "operation openai/gpt-5.5 overloaded first",
+        ),
+        ("sse_event", vec![("event.kind", json!("response.created"))], "unrelated"),
+        (
+            "websocket_request",
+            vec![("success", json!("false")), text("at capacity")],
+            "operation openai/gpt-5.5 overloaded first",
+        ),
+        ("tool_result", vec![], "unrelated"),
+    ] {
+        let attributes = [vec![model.clone()], attributes].concat();
+        let name = format!("codex.{name}");
+        let said = say(Signal::Logs, "codex", &name, &attributes);
+        assert_eq!(said, expected, "{name} {attributes:?}");
+    }
+}
+
+/// A case: the scope, the attributes, and what is said of them.
+type Case = (&'static str, Vec<(&'static str, Value)>, &'static str);
+
+fn check_spans(cases: Vec<Case>) {
+    for (scope, attributes, expected) in cases {
+        let said = say(Signal::Traces, scope, "x", &attributes);
+        assert_eq!(said, expected, "{scope} {attributes:?}");
+    }
+}
+
+#[test]
+fn spans_of_http_clients_are_read_without_a_model() {
+    let url = ("url.full", json!("https://api.openai.com/v1/responses?key=1"));
+    let post = ("http.request.method", json!("POST"));
+    let status = |number| ("http.response.status_code", json!(number));
+    check_spans(vec![
+        // undici writes numbers of a DOMException.
+        (
+            "undici",
+            vec![url.clone(), post.clone(), ("error.type", json!(23))],
+            "attempt openai/unknown timeout first",
+        ),
+        (
+            "undici",
+            vec![url, post.clone(), status(529), ("error.type", json!("529"))],
+            "attempt openai/unknown overloaded first",
+        ),
+        ("fastapi", vec![post, status(500), ("url.path", json!("/v1/messages"))], "unrelated"),
+    ]);
+}
+
+#[test]
+fn spans_are_read_by_meaning() {
+    let kind = |kind: &str| ("openinference.span.kind", json!(kind));
+    let model = ("gen_ai.request.model", json!("gpt-5.5"));
+    let status = |number| ("http.response.status_code", json!(number));
+    check_spans(vec![
+        // The model of a failed call is only in its parameters.
+        (
+            "openinference.instrumentation.openai",
+            vec![
+                kind("LLM"),
+                ("llm.system", json!("openai")),
+                ("llm.invocation_parameters", json!(r#"{"model": "gpt-5.5"}"#)),
+                ("error.type", json!("APITimeoutError")),
+            ],
+            "operation openai/gpt-5.5 timeout first",
+        ),
+        ("openinference.instrumentation.langchain", vec![kind("CHAIN")], "wrapper"),
+        // The SDK is OpenAI's, the host is not.
+        (
+            "opentelemetry.instrumentation.openai.v1",
+            vec![
+                model.clone(),
+                ("gen_ai.system", json!("openai")),
+                ("gen_ai.openai.api_base", json!("https://api.deepseek.com/v1/")),
+                ("error.type", json!("InternalServerError")),
+                ("error.message", json!("Error code: 529 - Overloaded")),
+            ],
+            "operation deepseek/gpt-5.5 overloaded first",
+        ),
+        (
+            "agents",
+            vec![model.clone(), ("gen_ai.operation.name", json!("invoke_agent"))],
+            "wrapper",
+        ),
+        // LiteLLM's 500 is no evidence, its message is.
+        (
+            "litellm",
+            vec![
+                ("litellm.provider.model", json!("anthropic/claude-opus-4-7")),
+                status(500),
+                (
+                    "error.message",
+                    json!("litellm.InternalServerError: AnthropicError - Overloaded"),
+                ),
+            ],
+            "operation anthropic/claude-opus-4-7 overloaded first",
+        ),
+        // A failure inside a stream has the status 200.
+        (
+            "com.anthropic.sdk.typescript",
+            vec![model, status(200), ("error.type", json!("overloaded_error"))],
+            "operation anthropic/gpt-5.5 overloaded first",
+        ),
+    ]);
+}
