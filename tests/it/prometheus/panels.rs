@@ -20,6 +20,11 @@ const EMPTY: &[(&str, &str, &str)] = &[
         "Probes left out in an hour A",
         "no probe of the one chosen target was left out",
     ),
+    (
+        "brownout-operations.json",
+        "Records reported per minute D",
+        "the demo's clients report natively and send no telemetry",
+    ),
 ];
 
 /// Labels that a series may lack: Prometheus takes an empty label for none.

@@ -27,8 +27,9 @@ fn lines(title: &'static str, description: &'static str, unit: Unit) -> Panel {
 pub(super) fn records(options: &Options) -> Panel {
     lines(
         "Records reported per minute",
-        "Records per minute: counted, left out because they were seen before, and refused by what \
-         was wrong with them. A refused record is lost; the reporter was told which and why.",
+        "Records per minute: counted, left out because they were seen before, refused by what was \
+         wrong with them, and telemetry that is in order and not counted, by why not. A refused \
+         record is lost; the reporter was told which and why.",
         Unit::Count,
     )
     .query(Query::range(per_minute(&rate(options, rows::INGEST_ACCEPTED, None)), "accepted"))
@@ -36,6 +37,10 @@ pub(super) fn records(options: &Options) -> Panel {
     .query(Query::range(
         per_minute(&rate(options, rows::INGEST_REJECTED, Some("reason"))),
         "refused: {{reason}}",
+    ))
+    .query(Query::range(
+        per_minute(&rate(options, rows::INGEST_IGNORED, Some("reason"))),
+        "not counted: {{reason}}",
     ))
 }
 
