@@ -36,6 +36,13 @@ WEATHER = {
     "retry_after_ms": 1,
 }
 
+#: Everything that a weather can hold.
+TROUBLES = (
+    *("slow", "overloaded", "stream_overloaded", "rate_limited", "quota_exhausted", "billing"),
+    *("auth", "unavailable", "server_error", "reset", "stream_reset", "drip", "half_open"),
+    *("wrong_type", "redirect", "huge"),
+)
+
 
 def binary() -> str:
     named = os.environ.get("BROWNOUT_BIN")
@@ -110,12 +117,7 @@ class Simulator(Child):
         self.port = int(self.url.rsplit(":", 1)[1])
 
     def weather(self, provider: str, **settings: float) -> None:
-        fair = dict.fromkeys(
-            "slow overloaded stream_overloaded rate_limited quota_exhausted billing auth "
-            "unavailable server_error reset stream_reset drip half_open wrong_type redirect "
-            "huge".split(),
-            0.0,
-        )
+        fair = dict.fromkeys(TROUBLES, 0.0)
         get_json(
             f"{self.url}/admin/weather", {"provider": provider, "model": "m", **fair, **settings}
         )

@@ -1,4 +1,4 @@
-"""The SDKs of Anthropic and OpenAI, with retries on: the daemon's counts are the simulator's ledger.
+"""The SDKs of Anthropic and OpenAI, retries on: the daemon's counts are the simulator's ledger.
 
 Whichever versions are installed run: the current ones on httpx2, older ones on httpx.
 """
@@ -6,16 +6,17 @@ Whichever versions are installed run: the current ones on httpx2, older ones on 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any, Callable, List
 
 import anthropic
 import openai
 import pytest
+from conftest import ASK, MARKER, WEATHER, Daemon, Recorder, Simulator, wait_until
 
 import brownout_reporter
 from brownout_reporter import Reporter
-from conftest import ASK, MARKER, WEATHER, Daemon, Recorder, Simulator, wait_until
 
 #: Calls of each kind: enough for every trouble to come, in streams too.
 CALLS = 60
@@ -38,17 +39,14 @@ def openai_url(simulator: Simulator) -> str:
 
 
 def attempted(call: Callable[[], Any]) -> None:
-    try:
+    # What the caller makes of a failure is the caller's affair.
+    with contextlib.suppress(anthropic.APIError, openai.APIError):
         call()
-    except (anthropic.APIError, openai.APIError):
-        pass  # what the caller makes of it is the caller's affair
 
 
 async def attempted_async(call: Any) -> None:
-    try:
+    with contextlib.suppress(anthropic.APIError, openai.APIError):
         await call
-    except (anthropic.APIError, openai.APIError):
-        pass
 
 
 def sync_calls(simulator: Simulator, reporter: Reporter) -> List[Callable[[], Any]]:

@@ -67,6 +67,28 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def problem_with(url: str) -> Optional[str]:
+    """What must change before a URL can be the daemon's."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    return None if usable else "must be an http or https URL with a host"
+
+
+def opener_for(url: str) -> urllib.request.OpenerDirector:
+    """An opener that follows no redirect and reaches this machine's loopback past any proxy."""
+    handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
+    try:
+        host = urllib.parse.urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    if host in ("localhost", "::1") or host.startswith("127."):
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers)
+
+
 class _Batch:
     """Records on their way, with the bytes and the key that every try repeats."""
 
@@ -110,33 +132,14 @@ class Reporter:
         self._timeout_s = timeout_s
         self._exit_timeout_s = exit_timeout_s
         self._complained: Dict[str, float] = {}
-        self._endpoint, self._opener = self._prepare(
-            url if url is not None else env("BROWNOUT_URL", DEFAULT_URL)
-        )
+        url = (url if url is not None else env("BROWNOUT_URL", DEFAULT_URL)).strip()
+        wrong = problem_with(url) if url else None
+        if wrong is not None:
+            log.error("nothing is reported: BROWNOUT_URL %s, as in %s", wrong, DEFAULT_URL)
+        self._endpoint = url.rstrip("/") + "/v1/outcomes" if url and wrong is None else None
+        self._opener = opener_for(url)
         self._start_afresh()
         _all.add(self)
-
-    def _prepare(self, url: str) -> Tuple[Optional[str], urllib.request.OpenerDirector]:
-        handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
-        endpoint: Optional[str] = None
-        if url.strip():
-            try:
-                parts = urllib.parse.urlsplit(url.strip())
-                host = parts.hostname
-                if parts.scheme not in ("http", "https") or not host:
-                    raise ValueError("not an http or https URL with a host")
-                endpoint = url.strip().rstrip("/") + "/v1/outcomes"
-                if host in ("localhost", "::1") or host.startswith("127."):
-                    # A proxy of the environment cannot reach this machine's own loopback.
-                    handlers.append(urllib.request.ProxyHandler({}))
-            except ValueError as error:
-                log.error(
-                    "nothing is reported: BROWNOUT_URL is %s; give the daemon's address, "
-                    "for example %s",
-                    error,
-                    DEFAULT_URL,
-                )
-        return endpoint, urllib.request.build_opener(*handlers)
 
     def _start_afresh(self) -> None:
         """The state of a new process: a fork must neither send its parent's records nor wait for
