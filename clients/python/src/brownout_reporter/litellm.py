@@ -337,7 +337,7 @@ def _causes(exception: BaseException) -> List[BaseException]:
     for error in _chain(exception):
         if _is_mapped(error):
             continue
-        if causes and getattr(error, _MARK, ()):
+        if causes and hasattr(error, _MARK):
             break
         causes.append(error)
     return causes
