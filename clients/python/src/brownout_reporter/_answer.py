@@ -25,6 +25,9 @@ from ._record import (
 #: Largest event, error body or frame that is looked into; larger ones carry content, not errors.
 LOOKED_AT_BYTES_MAX = 64 * 1024
 
+#: What the format allows; more is another format.
+FRAME_HEADERS_BYTES_MAX = 128 * 1024
+
 # The phrases by which the daemon knows a class where no type or code says it. A message that holds
 # one is replaced by a constant that holds it.
 _OVERLOADED = (
@@ -379,7 +382,7 @@ class Frames(Watcher):
         while len(self._held) >= 12:
             total = int.from_bytes(self._held[:4], "big")
             length = int.from_bytes(self._held[4:8], "big")
-            if total < 16 or length > total - 16:
+            if total < 16 or length > min(total - 16, FRAME_HEADERS_BYTES_MAX):
                 # Not this format after all.
                 self._held.clear()
                 return
