@@ -346,10 +346,7 @@ def _causes(exception: BaseException) -> List[BaseException]:
 def _evidence(exception: BaseException, in_stream: bool) -> Optional[Dict[str, Any]]:
     """What became of the attempt; none where no provider was asked."""
     causes = _causes(exception)
-    answered = next(
-        (one for one in causes if getattr(one, "response", None) is not None and _answer(one)),
-        None,
-    )
+    answered = next((one for one in causes if _is_answer(one)), None)
     if answered is not None and not in_stream:
         return _from_answer(answered, causes)
     for error in causes:
@@ -363,18 +360,25 @@ def _evidence(exception: BaseException, in_stream: bool) -> Optional[Dict[str, A
         return {**fields, "status": 200, "phase": "stream"}
     for error in causes:
         status = getattr(error, "status_code", None)
-        if isinstance(status, int) and 100 <= status <= 599:
+        if isinstance(status, int) and _is_told(status, error):
             return {"status": status, **_from_texts(causes, status)}
     return None
 
 
-def _answer(error: BaseException) -> bool:
-    """Whether the answer that an exception holds came from a provider: LiteLLM makes some up."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    if not isinstance(status, int) or status < 400:
-        return False
-    return type(error).__name__.endswith("StatusError") or hasattr(error, "body")
+def _is_answer(error: BaseException) -> bool:
+    """Whether an exception holds the provider's answer. LiteLLM's own for a provider hold one too,
+    made up from a status."""
+    return any(
+        cls.__name__ in ("HTTPStatusError", "APIStatusError")
+        and not cls.__module__.startswith("litellm")
+        for cls in type(error).__mro__
+    ) and isinstance(getattr(getattr(error, "response", None), "status_code", None), int)
+
+
+def _is_told(status: int, error: BaseException) -> bool:
+    """Whether a status that stands alone was told by a provider: for what goes wrong before
+    anything is sent, LiteLLM says 500 or a 4xx of the caller's."""
+    return status in (408, 429) or 500 < status <= 599 or bool(getattr(error, "headers", None))
 
 
 def _from_answer(error: BaseException, causes: List[BaseException]) -> Dict[str, Any]:
