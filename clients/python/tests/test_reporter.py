@@ -236,7 +236,6 @@ def report_in_child(reporter: Reporter) -> None:
     reporter.report({**OK, "id": f"child-{os.getpid()}"})
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork to be safe from")
 def test_a_fork_reports_its_own_and_only_its_own(recorder: Recorder) -> None:
     reporter = Reporter(recorder.url, interval_s=0.2)
     for number in range(20):
