@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::domain::target::Target;
+use crate::ground::config::parse_ratio;
 
 pub mod classify;
 mod client;
@@ -122,9 +123,29 @@ fn parse_target(text: &str) -> Result<Target, String> {
     })
 }
 
+/// A ratio argument.
+fn ratio(text: &str) -> Result<f64, String> {
+    parse_ratio(text).ok_or_else(|| "expected a ratio like 2% or 0.02".to_owned())
+}
+
 /// A line of a command's output. A closed pipe means that nobody reads on, which is no error.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// The whole of what a command was asked for, which may end in a file: a part of it must not pass
+/// for all. A closed pipe means that nobody reads on, which is no error.
+///
+/// # Errors
+/// Where it cannot be written, such as a full disk.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A line for the person at the terminal.

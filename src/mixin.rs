@@ -8,6 +8,7 @@
 
 pub mod promql;
 pub mod recorded;
+pub mod selector;
 pub mod rules;
 pub mod grafana;
 pub mod dashboards;

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
-use super::{EXIT_USAGE, complain, say};
+use super::{EXIT_USAGE, complain, print, ratio};
 use crate::domain::bounds::{Bounds, Thresholds};
 use crate::domain::outcome::Signal;
-use crate::ground::config::parse_ratio;
 use crate::mixin::RUNBOOKS;
 use crate::mixin::dashboards::{self, Options};
 use crate::mixin::grafana::Dashboard;
-use crate::mixin::rules::{Options as RulesOptions, OptionsError, Selector};
+use crate::mixin::rules::{Options as RulesOptions, OptionsError};
+use crate::mixin::selector::Selector;
 
 /// Arguments of `brownout dashboards`.
 #[derive(Debug, clap::Args)]
@@ -81,10 +81,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.output {
         Some(folder) => write(&folder, chosen)?,
         None if args.name.is_some() => {
-            chosen.for_each(|dashboard| say(dashboard.to_json().trim_end()));
+            let json: Vec<_> = chosen.map(|dashboard| dashboard.to_json()).collect();
+            print(&json.concat())?;
         }
         None => {
-            chosen.for_each(|one| say(&format!("{:<12} {}", one.name(), one.description())));
+            let line = |one: Dashboard| format!("{:<12} {}\n", one.name(), one.description());
+            print(&chosen.map(line).collect::<String>())?;
             complain("One as JSON: brownout dashboards NAME; all of them: --output DIR");
         }
     }
@@ -110,8 +112,4 @@ fn names() -> Vec<&'static str> {
 
 fn parse_address(text: &str) -> Result<String, OptionsError> {
     RulesOptions::parse_address(text)
-}
-
-fn ratio(text: &str) -> Result<f64, String> {
-    parse_ratio(text).ok_or_else(|| "expected a ratio or a percentage, as in 0.02 or 2%".to_owned())
 }

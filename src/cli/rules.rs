@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{EXIT_USAGE, complain, say};
-use crate::ground::config::parse_ratio;
+use super::{EXIT_USAGE, complain, print, ratio};
 use crate::mixin::RUNBOOKS;
 use crate::mixin::promql::Window;
-use crate::mixin::rules::{self, Manifest, Options, OptionsError, Selector, Thresholds, Windows};
+use crate::mixin::rules::{self, Manifest, Options, OptionsError, Thresholds, Windows};
+use crate::mixin::selector::Selector;
 
 /// Longest name of an object or a namespace in Kubernetes.
 const NAME_MAX: usize = 63;
@@ -128,12 +128,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             rules::manifest(&options, &groups, &manifest)
         }
     };
-    say(text.context("cannot write the rules as YAML")?.trim_end());
+    print(&text.context("cannot write the rules as YAML")?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn ratio(text: &str) -> Result<f64, String> {
-    parse_ratio(text).ok_or_else(|| "expected a ratio like 2% or 0.02".to_owned())
 }
 
 fn window(text: &str) -> Result<Window, String> {

@@ -20,7 +20,7 @@ mod recording;
 mod alerts;
 mod yaml;
 
-pub use options::{Options, OptionsError, Selector, Thresholds, Windows};
+pub use options::{Options, OptionsError, Thresholds, Windows};
 pub use yaml::{Manifest, manifest, rules_file};
 
 /// Labels that tell replicas apart: the instance, and what Kubernetes knows of it besides where

@@ -108,6 +108,10 @@ impl Span {
         ensure!(span_ms > 0 && span <= SPAN_MAX, "--backfill.span: take one from 1m to 30d");
         let scrapes = span_ms / step_ms;
         ensure!(
+            scrapes > 0,
+            "--backfill.step: is longer than --backfill.span, which leaves nothing"
+        );
+        ensure!(
             scrapes <= SCRAPES_MAX,
             "--backfill.step: {scrapes} scrapes are more than {SCRAPES_MAX}, take a longer step"
         );
@@ -324,6 +328,7 @@ mod tests {
         assert_eq!((span.start.secs(), span.end.secs()), (1_776_945_600, 1_777_032_000));
         for (span, step, problem) in [
             (day, Duration::ZERO, "--backfill.step: take a multiple of 5s"),
+            (day, 2 * day, "--backfill.step: is longer than --backfill.span"),
             (day, Duration::from_millis(7_500), "--backfill.step: take a multiple of 5s"),
             (day, Duration::from_secs(5), "--backfill.step: 17280 scrapes are more than 10080"),
             (Duration::from_secs(59), minute, "--backfill.span: take one from 1m to 30d"),

@@ -6,7 +6,7 @@ use crate::domain::outcome::Signal;
 use crate::ground::self_stats::rows;
 use crate::mixin::grafana::{Annotation, Colour, Step, Variable, by_threshold};
 use crate::mixin::promql::Series;
-use crate::mixin::rules::Selector;
+use crate::mixin::selector::Selector;
 use crate::mixin::{RUNBOOKS, in_percent};
 
 /// What can be changed in the dashboards without editing them.

@@ -3,7 +3,8 @@
 
 use super::super::RUNBOOKS;
 use super::super::promql::{Series, Window};
-use crate::answers::metrics::names::{self, Metric};
+use super::super::selector::{Selector, is_plain};
+use crate::answers::metrics::names::Metric;
 use crate::domain::bounds::{Bounds, BoundsError};
 
 /// Shortest window: a rate needs two scrapes, and most people scrape twice or more in a minute.
@@ -11,20 +12,6 @@ const WINDOW_MIN: Window = Window::minutes(1);
 
 /// Longest window: Prometheus keeps 15 days unless told otherwise.
 const WINDOW_MAX: Window = Window::hours(14 * 24);
-
-/// Labels that our rules and Prometheus's alerts give a meaning of their own.
-const OURS: [&str; 10] = [
-    "instance",
-    "pod",
-    "node",
-    "le",
-    "signal",
-    "alertname",
-    "alertstate",
-    "severity",
-    "scope",
-    "status_code",
-];
 
 /// What the rules are printed for.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,9 +80,6 @@ pub enum OptionsError {
     /// Text that is no address.
     #[error("expected an address like https://grafana.example.org/ops, without a password")]
     Address,
-    /// Text that is no selector.
-    #[error("{0}; expected label matchers like cluster=\"eu\",env=~\"prod.*\"")]
-    Selector(String),
 }
 
 /// Ratios of overload: healthy below the first, overloaded above the second, surging above the
@@ -172,99 +156,6 @@ fn fitting(window: Window) -> Result<Window, OptionsError> {
     }
 }
 
-/// Label matchers of the scraped targets, as in `cluster="eu",env=~"prod.*"`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector {
-    text: String,
-    /// The labels that are given a value: what is absent would have them.
-    pub(super) equal: Vec<(String, String)>,
-}
-
-impl Selector {
-    /// The matchers, as they stand between braces; empty where there are none.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Reads matchers separated by commas, braces around them or not.
-    ///
-    /// # Errors
-    /// For what Prometheus would not take, and for labels that scraped targets do not have as
-    /// a whole: such a selector would select nothing, and `absent` would always fire.
-    pub fn parse(text: &str) -> Result<Self, OptionsError> {
-        let wrong = OptionsError::Selector;
-        let inner = text.trim();
-        let inner = inner.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let mut rest = inner.unwrap_or(text).trim();
-        let mut matchers = Vec::new();
-        let mut equal = Vec::new();
-        while !rest.is_empty() {
-            let (label, operator, value, after) = matcher(rest).map_err(wrong)?;
-            if !is_of_targets(label) {
-                let why = "is not one of the scraped targets, such as cluster, namespace or env";
-                return Err(wrong(format!("the label {label} {why}")));
-            }
-            matchers.push(format!("{label}{operator}\"{value}\""));
-            if operator == "=" {
-                equal.push((label.to_owned(), unescaped(value)));
-            }
-            rest = match after.strip_prefix(',') {
-                Some(next) => next.trim_start(),
-                None if after.is_empty() => after,
-                None => return Err(wrong(format!("no comma before {after:?}"))),
-            };
-        }
-        Ok(Self { text: matchers.join(","), equal })
-    }
-}
-
-/// The first matcher of a text: label, operator, value without its quotes, and what follows.
-fn matcher(text: &str) -> Result<(&str, &str, &str, &str), String> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let label = &text[..text.find(|c| !word(c)).unwrap_or(text.len())];
-    if label.is_empty() || label.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!("{text:?} does not begin with the name of a label"));
-    }
-    let after = text[label.len()..].trim_start();
-    let operator = ["=~", "!~", "!=", "="].into_iter().find(|known| after.starts_with(known));
-    let Some(operator) = operator else {
-        return Err(format!("no =, !=, =~ or !~ after {label}"));
-    };
-    let Some(quoted) = after[operator.len()..].trim_start().strip_prefix('"') else {
-        return Err(format!("the value of {label} is not in double quotes"));
-    };
-    let mut escaped = false;
-    let end = quoted.char_indices().find(|(_, c)| {
-        let ends = *c == '"' && !escaped;
-        escaped = *c == '\\' && !escaped;
-        ends
-    });
-    let Some((end, _)) = end else {
-        return Err(format!("the value of {label} has no closing quote"));
-    };
-    let value = &quoted[..end];
-    if value.is_empty() || !is_plain(value) {
-        return Err(format!("the value of {label} is empty, or has control characters or {{{{"));
-    }
-    Ok((label, operator, value, quoted[end + 1..].trim_start()))
-}
-
-/// Whether every series of a scraped target can have a label, `up` included.
-fn is_of_targets(label: &str) -> bool {
-    let of_rows = names::all().any(|row| row.labels.contains(&label));
-    !of_rows && !OURS.contains(&label) && !label.starts_with("__")
-}
-
-/// Whether Prometheus takes a text for what it is, in labels of alerts too, which are templates.
-fn is_plain(text: &str) -> bool {
-    !text.contains(char::is_control) && !text.contains("{{")
-}
-
-/// A value without the backslashes before quotes and backslashes.
-fn unescaped(value: &str) -> String {
-    value.replace("\\\"", "\"").replace("\\\\", "\\")
-}
-
 impl Options {
     /// Checks the name of a job.
     ///
@@ -319,45 +210,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn selectors_are_read_as_prometheus_reads_them() {
-        for (text, expected) in [
-            ("", ""),
-            ("cluster=\"eu\"", "cluster=\"eu\""),
-            ("{ cluster = \"eu\" , env =~ \"prod.*|x\", }", "cluster=\"eu\",env=~\"prod.*|x\""),
-            ("a!=\"1\",b!~\"2,3\"", "a!=\"1\",b!~\"2,3\""),
-            (r#"a="q\"u\\o""#, r#"a="q\"u\\o""#),
-        ] {
-            assert_eq!(Selector::parse(text).map(|it| it.text), Ok(expected.to_owned()), "{text}");
-        }
-        let read = Selector::parse(r#"a="q\"u\\o",b=~"c",d="e""#).unwrap();
-        let expected = [("a", "q\"u\\o"), ("d", "e")];
-        assert_eq!(read.equal, expected.map(|(label, value)| (label.to_owned(), value.to_owned())));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_selector_is_said() {
-        for (text, expected) in [
-            ("cluster", "no =, !=, =~ or !~ after cluster"),
-            ("cluster=eu", "the value of cluster is not in double quotes"),
-            ("cluster=\"eu", "the value of cluster has no closing quote"),
-            ("cluster=\"\"", "the value of cluster is empty"),
-            (
-                "cluster=\"{{ .x }}\"",
-                "the value of cluster is empty, or has control characters or {{",
-            ),
-            ("1a=\"b\"", "does not begin with the name of a label"),
-            ("a=\"b\" c=\"d\"", "no comma before"),
-            ("provider=\"openai\"", "the label provider is not one of the scraped targets"),
-            ("instance=\"a\"", "the label instance is not one of the scraped targets"),
-            ("__name__=\"up\"", "the label __name__ is not one of the scraped targets"),
-        ] {
-            let error = Selector::parse(text).unwrap_err().to_string();
-            assert!(error.contains(expected), "{text}: {error}");
-            assert!(error.ends_with("expected label matchers like cluster=\"eu\",env=~\"prod.*\""));
-        }
-    }
 
     #[test]
     fn windows_and_thresholds_out_of_order_are_refused() {

@@ -69,7 +69,7 @@ fn what_cannot_be_is_refused_with_the_remedy() {
     for (args, code, said) in [
         (&["overview", "--healthy", "5%"][..], 64, "healthy (0.05) < overloaded (0.02)"),
         (&["overview", "--overloaded", "2"], 64, "2 per cent are written 2% or 0.02"),
-        (&["overview", "--overloaded", "two"], 64, "as in 0.02 or 2%"),
+        (&["overview", "--overloaded", "two"], 64, "a ratio like 2% or 0.02"),
         (&["overview", "--selector", "eu"], 64, "expected label matchers like cluster"),
         (&["overview", "--runbooks", "wiki"], 64, "expected an address like https://"),
         (&["overwiev"], 64, "possible values: overview"),

@@ -149,7 +149,7 @@ fn thresholds_and_windows_change_words_as_well_as_numbers() {
         ),
         (
             "BrownoutModelOverloadWarning",
-            vec!["increase1d{", "> 0.01", "increase90m{", "wilson_lower1d{", "> 0.005"],
+            vec!["increase1d{", "> 0.01", "increase90m{", "wilson_lower1d{", "> 0.01"],
             vec!["over 1d", "1% healthy", "last day", "90 minutes"],
         ),
         ("BrownoutProviderOverloadCritical", vec!["increase2h{", "> 0.04"], vec!["over 2h", "4%"]),
@@ -167,6 +167,19 @@ fn thresholds_and_windows_change_words_as_well_as_numbers() {
         for word in words {
             assert!(said.contains(word), "{name} does not say {word}: {said}");
         }
+    }
+}
+
+/// A file of rules that was cut is often a good one with fewer alerts.
+#[test]
+fn what_cannot_be_written_whole_is_an_error() {
+    for args in [&["rules"][..], &["dashboards"], &["dashboards", "overview"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_brownout")).args(args).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("cannot write to standard output"), "{args:?}: {said}");
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn alerts(options: &Options) -> Vec<Alert> {
 fn reports_stopped(options: &Options) -> Alert {
     const NAME: &str = "BrownoutClientReportsStopped";
     let reports = options.within(recorded::client_requests(SILENCE));
-    let yesterday = reports.over(Window::hours(1));
+    let hour = reports.over(Window::hours(1));
     let firing = Series::alerts().is("alertname", NAME).is("alertstate", "firing");
     let firing = options.within(firing);
     let up = options.up().over(Window::minutes(5));
@@ -34,15 +34,20 @@ fn reports_stopped(options: &Options) -> Alert {
         severity: Severity::Warning,
         scope: Scope::Exporter,
         comment: "Nothing for a quarter of an hour after an hour of steady traffic, unless that is \
-                  usual: at this time yesterday, where Prometheus remembers it, there was a lull \
-                  as well. Of all providers and replicas together, for failing over and balancing \
-                  move traffic on purpose. Once it fires it goes on until somebody reports again, \
-                  though the steady hour is then long ago and a restart may have forgotten who \
-                  reported.",
+                  usual: at this time a week ago there was a lull as well, or yesterday where \
+                  Prometheus does not remember the week. Of all providers and replicas together, \
+                  for failing over and balancing move traffic on purpose. Once it fires it goes on \
+                  until somebody reports again, though the steady hour is then long ago and a \
+                  restart may have forgotten who reported.",
         expr: format!(
             "    {reports} == 0\n\
              and count_over_time(({reports} >= {STEADY})[1h:5m] offset 30m) >= 12\n\
-             unless min_over_time({yesterday} offset 23h30m) < {STEADY}\n\
+             unless (\n    \
+             min_over_time({hour} offset 167h30m) < {STEADY}\n  \
+             or\n    \
+             min_over_time({hour} offset 23h30m) < {STEADY}\n    \
+             unless min_over_time({hour} offset 167h30m) >= {STEADY}\n\
+             )\n\
              or  max without (alertname, alertstate, severity, scope) ({firing})\n\
              and on (job) max_over_time({up}) == 1\n\
              unless {reports} > 0"

@@ -19,6 +19,9 @@ const EVENTS: u32 = 3;
 /// Over which quota and outages are measured.
 const WINDOW: Window = Window::minutes(5);
 
+/// How long a model counts as used that nobody asked since: probes may be far between.
+const IN_USE: Window = Window::hours(6);
+
 pub(super) fn alerts(options: &Options) -> Vec<Alert> {
     vec![quota(options), model_outage(options), provider_outage(options), egress(options)]
 }
@@ -80,7 +83,7 @@ fn provider_outage(options: &Options) -> Alert {
         "(\n    count without (model) ({} > {}) >= 2\n  or count without (model) ({} > 0) == 1\n)",
         of.all(recorded::ratio, WINDOW),
         Bounds::OUTAGE.overloaded(),
-        of.all(recorded::attempts, WINDOW),
+        of.all(recorded::attempts, IN_USE),
     ));
     Alert {
         name: "BrownoutProviderOutage",

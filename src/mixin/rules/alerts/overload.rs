@@ -7,11 +7,10 @@ use super::super::options::{Options, Windows};
 use super::{Alert, Of, Scope, Severity, TooHigh, all_of, percent, words};
 use crate::domain::outcome::Signal;
 
-/// Fewest errors that say something about a model: one or two in hours of probes are chance.
-const EVENTS_OF_MODEL: u32 = 3;
-
-/// Fewest errors that say something about a provider.
-const EVENTS_OF_PROVIDER: u32 = 5;
+/// Fewest errors that say something: the bound holds for one look and a rule looks each minute, so
+/// that a healthy model with a request or two a minute would page for three of them by chance,
+/// several times a week where its ratio is near the threshold.
+const EVENTS: u32 = 5;
 
 /// Fewest errors in the short window of a surge.
 const EVENTS_OF_SURGE: u32 = 5;
@@ -64,7 +63,7 @@ fn critical(options: &Options, level: Level) -> TooHigh {
         windows: options.critical,
         above: options.thresholds.overloaded(),
         surely_above: options.thresholds.healthy(),
-        events: events(level),
+        events: EVENTS,
     }
 }
 
@@ -75,15 +74,8 @@ fn warning(options: &Options, level: Level) -> TooHigh {
         signal: Signal::Overload,
         windows: options.warning,
         above: options.thresholds.healthy(),
-        surely_above: options.thresholds.healthy() / 2.0,
-        events: events(level),
-    }
-}
-
-const fn events(level: Level) -> u32 {
-    match level {
-        Level::Model => EVENTS_OF_MODEL,
-        Level::Provider => EVENTS_OF_PROVIDER,
+        surely_above: options.thresholds.healthy(),
+        events: EVENTS,
     }
 }
 

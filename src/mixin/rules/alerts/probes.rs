@@ -14,34 +14,41 @@ pub(super) fn alerts(options: &Options) -> Vec<Alert> {
 /// Instances gone, so that a scrape that fails once does not end the alert and begin another.
 const KEEP: Window = Window::minutes(5);
 
+/// Over which windows probes that all failed are trouble, and how many runs beyond the first there
+/// must be: from probes each minute to some in a day.
+const FAILING: [(Window, u32); 4] = [
+    (Window::minutes(15), 2),
+    (Window::hours(1), 3),
+    (Window::hours(6), 3),
+    (Window::hours(24), 3),
+];
+
 fn failing(options: &Options) -> Alert {
     let success = options.of(names::PROBE_SUCCESS);
     let last_run = options.of(names::PROBE_LAST_RUN);
     let skipped = options.of(names::PROBE_SKIPPED).matches("reason", "budget|clients_report");
     let misconfigured = options.of(names::PROBE_MISCONFIGURED);
-    let runs = |window, least: u32| {
-        let (success, last_run) = (success.over(window), last_run.over(window));
+    let over = FAILING.map(|(window, least)| {
+        let [success, last_run] = [&success, &last_run].map(|series| series.over(window));
+        let skipped = skipped.over(window);
         format!(
             "    max without ({REPLICA}) (max_over_time({success}) and changes({last_run}) > 0) \
              == 0\n    \
-             and sum without ({REPLICA}) (changes({last_run})) >= {least}"
+             and sum without ({REPLICA}) (changes({last_run})) >= {least}\n    \
+             unless sum without ({REPLICA}, reason) (increase({skipped})) > 0"
         )
-    };
-    let often = runs(Window::minutes(15), 2);
-    let seldom = runs(Window::hours(24), 3);
-    let skipped = skipped.over(Window::hours(24));
+    });
     Alert {
         name: "BrownoutProbeFailing",
         severity: Severity::Warning,
         scope: Scope::Model,
-        comment: "At least two runs, so that one unlucky probe in a quarter of an hour is no \
-                  alert; or, where probes are hours apart, three in a day. The last result of a \
-                  probe that is left out on purpose says nothing, nor does that of a replica \
-                  whose probes do not run.",
+        comment: "Several runs that all failed, over windows that fit probes each minute, each \
+                  quarter of an hour, each hour and each few hours. The last result of a probe \
+                  that is left out on purpose says nothing, nor does that of a replica whose \
+                  probes do not run.",
         expr: format!(
-            "(\n{often}\n  or\n{seldom}\n    unless \
-             sum without ({REPLICA}, reason) (increase({skipped})) > 0\n)\n\
-             unless max without ({REPLICA}) ({misconfigured}) == 1"
+            "(\n{}\n)\nunless max without ({REPLICA}) ({misconfigured}) == 1",
+            over.join("\n  or\n")
         ),
         wait: Window::minutes(5),
         keep: Some(KEEP),
