@@ -99,16 +99,12 @@ export function errorWords(value: unknown, status: number): Words {
   const telling = found.tokens.filter((token) => !isVague(token));
   const words = [...telling, ...found.tokens.filter(isVague)];
   const message = found.messages.join(' ').slice(0, MESSAGE_CHARS_MAX);
-  const derived = derive(telling, words, message, status);
+  // Bedrock tells the status of the model behind it.
+  const original = isObject(value) ? value['originalStatusCode'] : undefined;
+  const effective = typeof original === 'number' ? original : status;
+  const derived = derive(telling, words, message, effective);
   const [error_type, error_code] = derived === undefined ? words : [words[0], derived];
   return error_type === undefined ? { error_code } : { error_type, error_code };
-}
-
-/** Whether an answer with a good status is an error all the same. */
-export function isErrorAnswer(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const { error, type } = value;
-  return type === 'error' || isObject(error) || (typeof error === 'string' && error !== '');
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -4,18 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 
-import {
-  BODY_BYTES_MAX,
-  bodyWords,
-  errorWords,
-  isErrorAnswer,
-  parse,
-  type Words,
-} from './envelope.js';
+import { BODY_BYTES_MAX, bodyWords, parse, type Words } from './envelope.js';
 import type { Outcome, TransportError } from './outcome.js';
 import { defaultReporter, type Reporter } from './reporter.js';
 import { type Asked, asked } from './request.js';
-import { EventStream, FrameStream, type Seen } from './stream.js';
+import { EventStream, failureIn, FrameStream, type Seen } from './stream.js';
 import { isAbort, isTimeoutReason, streamError, transportError } from './transport.js';
 import { watched, type Watcher } from './watch.js';
 
@@ -323,7 +316,7 @@ class Head {
 function errorOf(head: Head, type: string, status: number, headers: Headers): Words {
   const words = bodyWords(head.take(), type, status);
   const amazon = headers.get('x-amzn-errortype')?.split(':')[0];
-  if (amazon) words.error_type = amazon;
+  if (amazon && words.error_code !== 'overloaded') words.error_type = amazon;
   const plan = headers.get('anthropic-ratelimit-unified-status');
   if (status === 429 && plan === 'rejected') words.error_code = 'quota_exceeded';
   return words;
@@ -335,8 +328,7 @@ function answerWords(head: Head, type: string, status: number): Words {
   if (head.isFull) return {};
   const text = head.take();
   if (type.includes('html')) return bodyWords(text, type, status);
-  const value = parse(text);
-  return isErrorAnswer(value) ? errorWords(value, status) : {};
+  return failureIn(parse(text)) ?? {};
 }
 
 function retryAfter(headers: Headers): number | undefined {

@@ -37,6 +37,7 @@ export class EventStream {
   #line = '';
   #event = '';
   #data = '';
+  #bare = '';
   #afterReturn = false;
 
   feed(chunk: Uint8Array): void {
@@ -78,17 +79,18 @@ export class EventStream {
       this.#data += (this.#data === '' ? data : `\n${data}`).slice(0, Math.max(room, 0));
     } else if (line.startsWith('event:')) {
       this.#event = line.slice(6, 6 + 64).trim();
-    } else if (line.startsWith('{') && this.#data === '') {
-      // Some gateways put a bare JSON error between the events.
-      this.#data = line;
+    } else if (line.startsWith('{') || this.#bare !== '') {
+      // Google puts its errors bare between the events, over several lines.
+      this.#bare += line.slice(0, Math.max(EVENT_CHARS_MAX - this.#bare.length, 0));
     }
   }
 
   #dispatch(): void {
-    const data = this.#data;
+    const data = this.#data || this.#bare;
     const event = this.#event;
     this.#data = '';
     this.#event = '';
+    this.#bare = '';
     if (data === '' && event === '') return;
     judge(this.seen, event, data);
   }
@@ -131,20 +133,24 @@ function judge(seen: Seen, event: string, data: string): void {
   const isPlain = !ERRORS.has(type) && !FINISH.test(data) && !ERROR_KEY.test(data);
   if (isPlain && seen.content && seen.known) return;
   const value = parse(data);
-  if (ERRORS.has(type) || isError(value)) {
-    const said = isObject(value) && isObject(value['response']) ? value['response'] : value;
-    seen.failure ??= errorWords(said, 200);
-    return;
-  }
+  seen.failure ??= ERRORS.has(type) ? errorWords(value, 200) : failureIn(value);
   if (isObject(value)) look(seen, type, value);
 }
 
-function isError(value: unknown): boolean {
-  if (!isObject(value)) return false;
-  const { error } = value;
-  if (isObject(error) || (typeof error === 'string' && error !== '')) return true;
-  return ERRORS.has(String(value['type'])) || items(value['choices']).some((choice) =>
-    isObject(choice['error']));
+/** The words of the error that an answer or an event with a good status is. */
+export function failureIn(value: unknown): Words | undefined {
+  if (!isObject(value)) return undefined;
+  const { error, type } = value;
+  const isEnvelope = isObject(error) || (typeof error === 'string' && error !== '');
+  if (isEnvelope || ERRORS.has(String(type))) return errorWords(value, 200);
+  for (const choice of items(value['choices'])) {
+    if (isObject(choice['error'])) return errorWords(choice, 200);
+    const reason = choice['finish_reason'];
+    // DeepSeek's word for overload, and OpenRouter's for whatever went wrong upstream.
+    if (reason === 'insufficient_system_resource') return { error_type: reason };
+    if (reason === 'error') return { error_type: 'server_error' };
+  }
+  return undefined;
 }
 
 function look(seen: Seen, type: string, value: Record<string, unknown>): void {
@@ -155,22 +161,18 @@ function look(seen: Seen, type: string, value: Record<string, unknown>): void {
   for (const choice of items(value['choices'])) {
     seen.known = true;
     seen.content ||= hasContent(choice);
-    finish(seen, choice['finish_reason']);
+    seen.ended ||= isReason(choice['finish_reason']);
   }
   for (const candidate of items(value['candidates'])) {
     seen.known = true;
     const content = candidate['content'];
     seen.content ||= isObject(content) && items(content['parts']).length > 0;
-    finish(seen, candidate['finishReason']);
+    seen.ended ||= isReason(candidate['finishReason']);
   }
 }
 
-function finish(seen: Seen, reason: unknown): void {
-  if (typeof reason !== 'string' || reason === '') return;
-  seen.ended = true;
-  // DeepSeek's word for overload, and OpenRouter's for whatever went wrong upstream.
-  if (reason === 'insufficient_system_resource') seen.failure ??= { error_type: reason };
-  if (reason === 'error') seen.failure ??= { error_type: 'server_error' };
+function isReason(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
 
 function hasContent(choice: Record<string, unknown>): boolean {
