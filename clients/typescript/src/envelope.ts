@@ -29,9 +29,11 @@ const NESTS = ['error', 'response', 'details', 'metadata', 'errors', 'detail', '
 // A gateway quotes the error of the upstream in a text.
 const QUOTES = ['raw', 'message'];
 
+// Words in the places of tokens that say nothing at all.
+const EMPTY = new Set(['error', 'response.failed', 'failed', 'none', 'null', '0']);
 // Tokens that say no more than the status does.
 const VAGUE = new Set([
-  'error', 'response.failed', 'failed', 'none', 'null', 'api_error', 'server_error',
+  'api_error', 'server_error',
   'internal_server_error', 'internalservererror', 'internal_error', 'internal', 'server',
   'upstream_error', 'invalid_request_error', 'invalid_argument', 'failed_precondition',
   'service_unavailable', 'service_unavailable_error', 'serviceunavailable', 'unavailable',
@@ -144,7 +146,8 @@ function collect(value: unknown, found: Found, depth: number): void {
   for (const key of TOKEN_KEYS) {
     // Google's type names and identifiers of the API's own are no tokens.
     const token = asToken(value[key], 64);
-    if (token !== undefined && !token.includes('/')) found.tokens.push(token);
+    if (token === undefined || token.includes('/') || EMPTY.has(token.toLowerCase())) continue;
+    if (!found.tokens.includes(token)) found.tokens.push(token);
   }
   if (Array.isArray(value['violations'])) {
     for (const violation of value['violations'].slice(0, 4)) {

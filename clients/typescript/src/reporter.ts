@@ -57,7 +57,7 @@ const BACKOFF_MS_MAX = 30_000;
 /** A daemon that asks for more patience than this is asked again all the same. */
 const RETRY_AFTER_MS_MAX = 300_000;
 /** How long the last flush may hold up the end of the process. */
-const EXIT_MS_MAX = 3_000;
+const EXIT_MS_MAX = 2_000;
 
 const compress = promisify(gzip);
 

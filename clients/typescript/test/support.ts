@@ -46,7 +46,11 @@ async function started(
   const file = join(folder, name);
   writeFileSync(file, yaml);
   const child = spawn(binary(), args(file, folder), { stdio: ['ignore', 'pipe', 'pipe'] });
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    // It never began.
+    child.once('error', () => resolve());
+  });
   const stop = async () => {
     child.kill();
     await gone;
