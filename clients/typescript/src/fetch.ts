@@ -159,7 +159,8 @@ class Attempt {
   #errorBody(status: number, headers: Headers): Watcher {
     const type = headers.get('content-type')?.toLowerCase() ?? '';
     const head = new Head();
-    const end = () => this.#end({ status, ms: this.#ms(), ...errorOf(head, type, status, headers) });
+    const words = () => errorOf(head, type, status, headers);
+    const end = () => this.#end({ status, ms: this.#ms(), ...words() });
     return {
       chunk: (bytes) => {
         head.add(bytes);

@@ -54,7 +54,8 @@ export class Sender {
     if (token !== undefined) {
       if (!/^[\x21-\x7e]+$/.test(token)) {
         throw new TypeError(
-          `${tokenFrom}: holds a blank or a character that no header can carry, look for a line break`,
+          `${tokenFrom}: holds a blank or a character that no header can carry, ` +
+            'look for a line break',
         );
       }
       this.#headers['authorization'] = `Bearer ${token}`;

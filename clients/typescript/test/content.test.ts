@@ -26,7 +26,9 @@ before(async () => {
     const error = {
       type: 'error',
       [MARK]: MARK,
-      error: { type: 'api_error', message: TEXT, code: TEXT, param: MARK, details: { reason: TEXT } },
+      error: {
+        type: 'api_error', message: TEXT, code: TEXT, param: MARK, details: { reason: TEXT },
+      },
     };
     const events = [
       { type: 'message_start', message: { id: 'm', role: 'assistant', content: [] } },

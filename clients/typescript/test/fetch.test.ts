@@ -24,7 +24,8 @@ const DELTA =
   '"text":"say \\"error\\": {} and \\"finish_reason\\": \\"stop\\""}}\n\n';
 const STOP = 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
 const OVERLOADED =
-  'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n';
+  'event: error\n' +
+  'data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n';
 
 let daemon: Recorder;
 let reporter: Reporter;
@@ -163,7 +164,8 @@ describe('an exchange that ends badly', () => {
   };
   const quota: Handler = (_, response) => {
     response.writeHead(429, { ...JSON_TYPE, 'retry-after': '0', 'retry-after-ms': '1' });
-    response.end('{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}');
+    const code = 'insufficient_quota';
+    response.end(JSON.stringify({ error: { message: 'm', type: code, code } }));
   };
   type Case = [name: string, Handler, call: (url: string) => Promise<unknown>, expected: Sent[]];
   const cases: Case[] = [
@@ -248,8 +250,8 @@ describe('what a request tells', () => {
   const host = 'https://llm.example:8443';
   const asks: [name: string, args: Parameters<Fetch>, model: string | undefined][] = [
     ['text', [`${host}/v1/messages`, { method: 'POST', body: MODEL }], 'claude-opus-4-7'],
-    ['a URL object and bytes', [new URL(`${host}/v1`), { method: 'post', body: Buffer.from(MODEL) }],
-      'claude-opus-4-7'],
+    ['a URL object and bytes',
+      [new URL(`${host}/v1`), { method: 'post', body: Buffer.from(MODEL) }], 'claude-opus-4-7'],
     ['a Request', [new Request(`${host}/v1`, { method: 'POST', body: MODEL, headers: JSON_TYPE })],
       'claude-opus-4-7'],
     ['a form', [`${host}/v1/audio/transcriptions`, { method: 'POST', body: form }], 'whisper-1'],

@@ -10,7 +10,8 @@ import { Reporter, reportingFetch } from 'brownout-reporter';
 import OpenAI from 'openai';
 
 import {
-  counted, daemon, eventually, health, ledger, type Program, simulator, sum, windowOf,
+  counted, daemon, eventually, health, ledger, overloadedInStream, type Program, simulator, sum,
+  windowOf,
 } from './support.js';
 
 const WEATHER =
@@ -124,7 +125,8 @@ describe('the counts of the daemon are those of the ledger', () => {
 
       before(async () => {
         const [provider, model] = target.split('/');
-        providers = await simulator(`exact: true\nproviders: {${provider}: {${model}: ${WEATHER}}}`);
+        const models = `{${model}: ${WEATHER}}`;
+        providers = await simulator(`exact: true\nproviders: {${provider}: ${models}}`);
         brownout = await daemon(
           `providers: {${provider}: {base_url: "${providers.url}", models: [${model}]}}`,
         );
@@ -143,6 +145,7 @@ describe('the counts of the daemon are those of the ledger', () => {
         for (const ended of ['overloaded', 'unavailable', 'rate_limited']) {
           assert.ok((truth[`${target} first ${ended}`] ?? 0) > 0, `there was some ${ended}`);
         }
+        assert.ok(await overloadedInStream(providers.url), 'there was overload in a 200');
         const counts = await eventually(
           () => counted(brownout.url),
           (seen) => sum(seen) >= sum(truth),

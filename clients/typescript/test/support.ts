@@ -85,12 +85,23 @@ export type Counts = Record<string, number>;
 
 /** What the simulated providers did. */
 export async function ledger(url: string): Promise<Counts> {
-  const { rows } = (await json(`${url}/admin/ledger`)) as { rows: LedgerRow[] };
   const counts: Counts = {};
-  for (const { provider, model, attempt, class: ended, count } of rows) {
+  for (const { provider, model, attempt, class: ended, count } of await ledgerRows(url)) {
     add(counts, `${provider}/${model} ${attempt} ${ended}`, count);
   }
   return counts;
+}
+
+/** How many of them were overload inside an HTTP 200. */
+export async function overloadedInStream(url: string): Promise<number> {
+  const rows = await ledgerRows(url);
+  const found = rows.filter(({ class: ended, code }) => ended === 'overloaded' && code === 200);
+  return found.reduce((total, { count }) => total + count, 0);
+}
+
+async function ledgerRows(url: string): Promise<LedgerRow[]> {
+  const { rows } = (await json(`${url}/admin/ledger`)) as { rows: LedgerRow[] };
+  return rows;
 }
 
 interface LedgerRow {
@@ -98,6 +109,7 @@ interface LedgerRow {
   model: string;
   attempt: string;
   class: string;
+  code: number | null;
   count: number;
 }
 
@@ -119,7 +131,10 @@ export async function counted(url: string): Promise<Counts> {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
 }
 
-export type Window = Record<'attempts' | 'ok' | 'overloaded' | 'rate_limited' | 'unavailable', number>;
+export type Window = Record<
+  'attempts' | 'ok' | 'overloaded' | 'rate_limited' | 'unavailable',
+  number
+>;
 
 /** What the health document says of a target's last 24 hours. */
 export async function health(url: string, target: string): Promise<Window> {
