@@ -14,16 +14,16 @@ import { watched, type Watcher } from './watch.js';
 
 export interface ReportingFetchOptions {
   /** Where to report to; default: one for the process, set up by the environment. */
-  reporter?: Reporter;
+  reporter?: Reporter | undefined;
   /** The provider's name, where its host does not tell, as behind a gateway of one's own. */
-  provider?: string;
-  region?: string;
-  account?: string;
+  provider?: string | undefined;
+  region?: string | undefined;
+  account?: string | undefined;
   /**
    * Report a stream as admitted at its first content, and again only if it fails afterwards.
    * Needs a daemon that knows `phase: "admitted"`.
    */
-  early?: boolean;
+  early?: boolean | undefined;
 }
 
 type Fetch = typeof globalThis.fetch;

@@ -14,21 +14,21 @@ import { type Answer, Sender } from './sender.js';
 
 export interface ReporterOptions {
   /** Where the daemon is; default: `BROWNOUT_URL`, else `http://127.0.0.1:10529`. */
-  url?: string;
+  url?: string | undefined;
   /** The bearer token; default: `BROWNOUT_TOKEN`. */
-  token?: string;
+  token?: string | undefined;
   /** Who reports; default: `BROWNOUT_SERVICE`. */
-  service?: string;
+  service?: string | undefined;
   /** How long a record waits for others to go with, in milliseconds; default: 1000. */
-  flushIntervalMs?: number;
+  flushIntervalMs?: number | undefined;
   /** Most records in a batch, up to 5000; default: 500. */
-  batchRecordsMax?: number;
+  batchRecordsMax?: number | undefined;
   /** Most records that wait while the daemon is away; default: 10000, some 5 MB. */
-  queueRecordsMax?: number;
+  queueRecordsMax?: number | undefined;
   /** How long the daemon may take to answer, in milliseconds; default: 10000. */
-  requestTimeoutMs?: number;
+  requestTimeoutMs?: number | undefined;
   /** Told once of each kind of trouble; default: a line on standard error. */
-  onTrouble?: (message: string) => void;
+  onTrouble?: ((message: string) => void) | undefined;
 }
 
 /** What became of the records so far. */
@@ -44,6 +44,8 @@ export interface ReporterStats {
   /** Given up: no room, not an outcome, or reported after `close`. */
   dropped: number;
 }
+
+type Limit = 'flushIntervalMs' | 'batchRecordsMax' | 'queueRecordsMax' | 'requestTimeoutMs';
 
 interface Batch {
   key: string;
@@ -62,7 +64,7 @@ const EXIT_MS_MAX = 2_000;
 const compress = promisify(gzip);
 
 export class Reporter {
-  readonly #options: Required<Omit<ReporterOptions, 'url' | 'token' | 'service' | 'onTrouble'>>;
+  readonly #options: Record<Limit, number>;
   readonly #service: string | undefined;
   readonly #sender: Sender | undefined;
   readonly #onTrouble: (message: string) => void;
