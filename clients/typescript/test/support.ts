@@ -251,6 +251,8 @@ export function run(script: string, env: Record<string, string>): Promise<[numbe
     cwd: PACKAGE,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // One that does not end is a failure and no reason to wait.
+    timeout: 60_000,
   });
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
