@@ -63,13 +63,16 @@ const EXIT_MS_MAX = 2_000;
 
 const compress = promisify(gzip);
 
+// One listener for all of them: Node.js warns of more than ten.
+const open = new Set<Reporter>();
+const flushAll = () => open.forEach((reporter) => reporter.flushAtExit());
+
 export class Reporter {
   readonly #options: Record<Limit, number>;
   readonly #service: string | undefined;
   readonly #sender: Sender | undefined;
   readonly #onTrouble: (message: string) => void;
   readonly #told = new Set<string>();
-  readonly #beforeExit = () => this.#flushAtExit();
   // Lines of JSON: what is sent is settled when it is reported.
   #queue: string[] = [];
   #batch: Batch | undefined;
@@ -95,7 +98,8 @@ export class Reporter {
     this.#onTrouble = options.onTrouble ?? ((message) => console.error(message));
     this.#service = options.service ?? (process.env['BROWNOUT_SERVICE'] || undefined);
     this.#sender = this.#makeSender(options);
-    process.on('beforeExit', this.#beforeExit);
+    open.add(this);
+    if (open.size === 1) process.on('beforeExit', flushAll);
   }
 
   get stats(): ReporterStats {
@@ -145,7 +149,8 @@ export class Reporter {
   async close(timeoutMs = 5_000): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    process.off('beforeExit', this.#beforeExit);
+    open.delete(this);
+    if (open.size === 0) process.off('beforeExit', flushAll);
     const isDone = await this.flush(timeoutMs);
     clearTimeout(this.#timer);
     if (!isDone) {
@@ -301,7 +306,8 @@ export class Reporter {
     return this.#queue.length === 0 && this.#batch === undefined;
   }
 
-  #flushAtExit(): void {
+  /** @internal */
+  flushAtExit(): void {
     // The loop runs dry again after each flush; what could not be sent once is not tried again.
     if (this.#isEmpty() || this.#reported === this.#reportedAtExit) return;
     this.#reportedAtExit = this.#reported;

@@ -1,7 +1,7 @@
 /** The wrapper by itself: what it reports of each end, and that the caller notices nothing. */
 import assert from 'node:assert/strict';
 import type * as http from 'node:http';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import Anthropic from '@anthropic-ai/sdk';
 import { Reporter, reportingFetch, type ReportingFetchOptions } from 'brownout-reporter';
@@ -38,6 +38,7 @@ beforeEach(() => {
   daemon.records.length = 0;
   reporter = new Reporter({ url: daemon.url });
 });
+afterEach(() => reporter.close());
 
 function wrapped(fetch?: Fetch, options: ReportingFetchOptions = {}): Fetch {
   return reportingFetch(fetch, { reporter, ...options });

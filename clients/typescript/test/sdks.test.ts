@@ -17,13 +17,13 @@ import {
 const WEATHER =
   '{overloaded: 3%, unavailable: 2%, rate_limited: 2%, stream_overloaded: 1%, ' +
   'retry_after_ms: 20, latency_ms: 2, ttft_ms: 1}';
-const CALLS = 400;
+const CALLS_OF_A_KIND = 200;
 const AT_ONCE = 50;
 const PROMPT = 'ping';
 
 type Fetch = typeof globalThis.fetch;
-/** Makes call number `n` of a client. */
-type Call = (n: number) => Promise<unknown>;
+/** Makes call number `n` of a client, asking for a stream or for a whole answer. */
+type Call = (n: number, stream: boolean) => Promise<unknown>;
 
 interface Client {
   name: string;
@@ -42,9 +42,9 @@ const CLIENTS: Client[] = [
         max_tokens: 16,
         messages: [{ role: 'user' as const, content: PROMPT }],
       };
-      return async (n) => {
-        if (n % 3 === 0) return client.messages.create(ask);
-        if (n % 3 === 1) return drained(await client.messages.create({ ...ask, stream: true }));
+      return async (n, stream) => {
+        if (!stream) return client.messages.create(ask);
+        if (n % 2 === 0) return drained(await client.messages.create({ ...ask, stream: true }));
         return client.messages.stream(ask).finalMessage();
       };
     },
@@ -58,10 +58,10 @@ const CLIENTS: Client[] = [
         model: 'gpt-5.5',
         messages: [{ role: 'user' as const, content: PROMPT }],
       };
-      return async (n) =>
-        n % 2 === 0
-          ? client.chat.completions.create(ask)
-          : drained(await client.chat.completions.create({ ...ask, stream: true }));
+      return async (_, stream) =>
+        stream
+          ? drained(await client.chat.completions.create({ ...ask, stream }))
+          : client.chat.completions.create(ask);
     },
   },
   {
@@ -70,10 +70,10 @@ const CLIENTS: Client[] = [
     make: (url, fetch) => {
       const client = new OpenAI({ baseURL: `${url}/openai/v1`, apiKey: 'any', fetch });
       const ask = { model: 'gpt-5.5', input: PROMPT };
-      return async (n) =>
-        n % 2 === 0
-          ? client.responses.create(ask)
-          : drained(await client.responses.create({ ...ask, stream: true }));
+      return async (_, stream) =>
+        stream
+          ? drained(await client.responses.create({ ...ask, stream }))
+          : client.responses.create(ask);
     },
   },
   {
@@ -91,15 +91,15 @@ const CLIENTS: Client[] = [
       const provider = createOpenAI({ baseURL: `${url}/openai/v1`, apiKey: 'any', fetch });
       const responses = viaAiSdk(provider('gpt-5.5'));
       const chat = viaAiSdk(provider.chat('gpt-5.5'));
-      return (n) => (n % 4 < 2 ? responses(n) : chat(n));
+      return (n, stream) => (n % 2 === 0 ? responses : chat)(n, stream);
     },
   },
 ];
 
 function viaAiSdk(model: LanguageModel): Call {
   const ask = { model, prompt: PROMPT, maxOutputTokens: 16 };
-  return async (n) => {
-    if (n % 2 === 0) return generateText(ask);
+  return async (_, stream) => {
+    if (!stream) return generateText(ask);
     return drained(streamText({ ...ask, onError: () => {} }).fullStream);
   };
 }
@@ -110,11 +110,15 @@ async function drained(stream: AsyncIterable<unknown>): Promise<void> {
 
 /** Makes all calls, some at once; an error is the caller's to see and is counted elsewhere. */
 async function callAll(call: Call): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < CALLS) await call(next++).catch(() => {});
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  // First one kind, then the other: the simulator keeps its shares exactly over any 200 requests,
+  // so that there is overload in streams as well.
+  for (const stream of [false, true]) {
+    let next = 0;
+    const worker = async () => {
+      while (next < CALLS_OF_A_KIND) await call(next++, stream).catch(() => {});
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
 }
 
 describe('the counts of the daemon are those of the ledger', () => {
@@ -141,7 +145,7 @@ describe('the counts of the daemon are those of the ledger', () => {
         await callAll(make(providers.url, reportingFetch(undefined, { reporter })));
         assert.equal(await reporter.flush(), true);
         const truth = await ledger(providers.url);
-        assert.ok(sum(truth) > CALLS, 'there were retries');
+        assert.ok(sum(truth) > 2 * CALLS_OF_A_KIND, 'there were retries');
         for (const ended of ['overloaded', 'unavailable', 'rate_limited']) {
           assert.ok((truth[`${target} first ${ended}`] ?? 0) > 0, `there was some ${ended}`);
         }
