@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::captures::{bytes_of, cases_of};
+use crate::captures::cases_of;
 use crate::daemon::{self, Answer, Running, eventually};
 use crate::temp::TempFile;
 
@@ -74,20 +74,45 @@ async fn attempts_of_one_call_are_told_apart_and_a_replay_counts_nothing() {
 }
 
 #[tokio::test]
-async fn calls_that_hide_their_attempts_are_named_as_ignored_and_make_no_target() {
+async fn calls_are_counted_apart_from_attempts_with_the_retries_inside_them() {
     let daemon = daemon::start("").await;
-    let mut calls = 0;
-    for case in cases_of("py-anthropic-native") {
-        for body in case["bodies"].as_array().unwrap() {
-            let bytes = bytes_of(body["hex"].as_str().unwrap());
-            let answer = post(&daemon, "/v1/traces", "application/x-protobuf", bytes).await;
-            assert_eq!((answer.status, answer.body.as_str()), (200, ""));
-            assert_eq!(answer.header("content-type"), "application/x-protobuf");
-        }
-        calls += if case["case"] == "batch40" { 40 } else { 1 };
+    let call = |id: u8, retries: u64, status: u64| {
+        let attribute = |key: &str, value: Value| json!({"key": key, "value": value});
+        let text = |key: &str, value: &str| attribute(key, json!({"stringValue": value}));
+        let number = |key: &str, n: u64| attribute(key, json!({"intValue": n.to_string()}));
+        json!({
+            "traceId": format!("{id:032x}"), "spanId": format!("{id:016x}"),
+            "name": "anthropic.messages.create", "endTimeUnixNano": format!("{}000000000", now()),
+            "attributes": [
+                text("gen_ai.request.model", "claude-opus-4-7"),
+                text("server.address", "api.anthropic.com"),
+                number("http.response.status_code", status),
+                number("http.request.resend_count", retries),
+            ],
+        })
+    };
+    let spans = [call(1, 0, 200), call(2, 2, 200), call(3, 2, 529)];
+    let body = json!({"resourceSpans": [{"scopeSpans": [
+        {"scope": {"name": "com.anthropic.sdk.python"}, "spans": spans}]}]});
+    for _ in 0..2 {
+        let answer = post(&daemon, "/v1/traces", "application/json", body.to_string()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
     }
-    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"operation\"}", calls).await;
-    assert_eq!(daemon.json("/v1/health").await["targets"], json!([]));
+    let health = daemon
+        .target_when("anthropic/claude-opus-4-7", "three calls", |health| {
+            health["operations"]["5m"]["operations"] == 3
+        })
+        .await;
+    let expected = json!({"operations": 3, "ok": 2, "overloaded": 1, "rate_limited": 0,
+        "unavailable": 0, "overload_ratio": 0.333333, "attempts_unclassified": 4});
+    assert_eq!(health["operations"]["5m"], expected);
+    assert_eq!(health["windows"]["5m"]["attempts"], 0, "no attempt is told of");
+    let coverage = &health["coverage"][0];
+    assert_eq!(
+        (&coverage["source"], &coverage["basis"]),
+        (&json!("anthropic_sdk"), &json!("operation"))
+    );
+    assert_eq!((&coverage["retries"], &coverage["can_clear"]), (&json!("counted"), &json!(true)));
 }
 
 #[tokio::test]
@@ -98,12 +123,12 @@ async fn payloads_of_litellm_are_read_in_every_form() {
         let text = case["bodies"][0]["text"].as_str().unwrap();
         let answer = post(&daemon, "/v1/litellm", "application/json", text).await;
         let number = if case["model"] == "mixed" { 8 } else { 1 };
-        let expected = json!({"accepted": 0, "duplicate": 0, "ignored": number, "rejected": 0,
-            "errors": []});
-        assert_eq!((answer.status, answer.json()), (200, expected), "{}", case["case"]);
+        // They were recorded long ago, which is found out after all else was read.
+        let (status, receipt) = (answer.status, answer.json());
+        assert_eq!((status, &receipt["rejected"]), (200, &json!(number)), "{}", case["case"]);
         payloads += number;
     }
-    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"operation\"}", payloads).await;
+    counted(&daemon, "brownout_ingest_records_rejected_total{reason=\"too_old\"}", payloads).await;
     let own = r#"[{"status":"failure","model":"m","error_information":
         {"error_code":"429","error_rate_limit_category":"litellm_rate_limit"}},
         {"status":"success","model":"m","cache_hit":true}, 7]"#;
