@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
@@ -131,8 +131,8 @@ async fn exports_are_taken_and_end_in_trailers() {
         assert_eq!(ended.field("content-type"), "application/grpc");
         assert_eq!(&ended.body[..], good, "an empty response");
     }
-    let health = daemon.json("/v1/health/anthropic/m").await;
-    assert_eq!(health["windows"]["5m"]["ok"], 4, "{health}");
+    let all = |health: &Value| health["windows"]["5m"]["ok"] == 4;
+    daemon.target_when("anthropic/m", "four attempts", all).await;
 
     let ended = call(&daemon, TRACES, &[GRPC], frame(0, &export(5, now() - 200_000))).await;
     assert_eq!((ended.http, ended.code()), (200, 0), "{ended:?}");
@@ -143,7 +143,7 @@ async fn exports_are_taken_and_end_in_trailers() {
 
     let metrics = daemon.get("/metrics").await.1;
     for line in [
-        "brownout_http_requests_total{route=\"telemetry\",code=\"2xx\"} 8",
+        "brownout_server_requests_total{code=\"2xx\",route=\"telemetry\"} 8",
         "brownout_ingest_requests_total{code=\"200\"} 8",
     ] {
         assert!(metrics.lines().any(|have| have == line), "{line}: {metrics}");

@@ -282,3 +282,43 @@ fn push_varint(message: &mut Vec<u8>, mut number: u64) {
     }
     message.push(number as u8);
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn errors_keep_the_contract_in_both_encodings() {
+        for (status, answered, code, wait) in [
+            (StatusCode::BAD_REQUEST, 400, 3, None),
+            (StatusCode::UNAUTHORIZED, 401, 16, None),
+            (StatusCode::PAYLOAD_TOO_LARGE, 413, 8, None),
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, 415, 12, None),
+            (StatusCode::INTERNAL_SERVER_ERROR, 500, 13, None),
+            (StatusCode::SERVICE_UNAVAILABLE, 503, 14, Some("1")),
+            (StatusCode::REQUEST_TIMEOUT, 503, 14, Some("1")),
+        ] {
+            for encoding in [Encoding::Json, Encoding::Protobuf] {
+                let response = failure(encoding, &ApiError::new(status, "code", "what", "remedy"));
+                assert_eq!(response.status().as_u16(), answered);
+                let header = |name| response.headers().get(name).map(HeaderValue::as_bytes);
+                assert_eq!(header(header::RETRY_AFTER), wait.map(str::as_bytes), "{status}");
+                let (kind, expected) = match encoding {
+                    Encoding::Json => (
+                        "application/json",
+                        format!("{{\"code\":{code},\"message\":\"what: remedy\"}}").into_bytes(),
+                    ),
+                    Encoding::Protobuf => {
+                        let head = [0x08, code, 0x12, 12];
+                        ("application/x-protobuf", [&head, &b"what: remedy"[..]].concat())
+                    }
+                };
+                assert_eq!(header(header::CONTENT_TYPE), Some(kind.as_bytes()));
+                let body = to_bytes(response.into_body(), 1_000).await.unwrap();
+                assert_eq!(&body[..], expected, "{status}");
+            }
+        }
+    }
+}
