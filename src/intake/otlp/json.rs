@@ -9,7 +9,7 @@ use serde::de::{
 use serde_json::error::Category;
 
 use super::attributes::{Attributes, Value, kept};
-use super::record::{Record, Sink, name};
+use super::record::{ATTEMPT_BEGUN, Record, Sink, name};
 use super::{ExportError, RECORDS_MAX, Signal};
 
 /// Reads an export.
@@ -173,7 +173,7 @@ struct Fields<'a> {
     time_unix_nano: Whole,
     observed_time_unix_nano: Whole,
     attributes: Attributes,
-    events: Exception,
+    events: Events,
     #[serde(borrow)]
     status: Option<Status<'a>>,
     #[serde(borrow)]
@@ -188,9 +188,12 @@ struct Status<'a> {
     message: Cow<'a, str>,
 }
 
-/// The last exception of an array of events.
+/// What is kept of an array of events: the last exception, and how many attempts began.
 #[derive(Default)]
-struct Exception(Attributes);
+struct Events {
+    exception: Attributes,
+    attempts_begun: u32,
+}
 
 /// One attribute.
 #[derive(serde::Deserialize)]
@@ -229,7 +232,8 @@ impl Fields<'_> {
                 name(&self.name).clone_into(&mut record.name);
                 record.started_ns = unsigned(self.start_time_unix_nano);
                 record.ended_ns = unsigned(self.end_time_unix_nano);
-                record.exception = self.events.0;
+                record.exception = self.events.exception;
+                record.attempts_begun = self.events.attempts_begun;
                 let status = self.status.unwrap_or_default();
                 record.is_error = status.code.0 == 2;
                 record.message = Value::text("", &status.message);
@@ -335,7 +339,7 @@ impl<'de> Deserialize<'de> for Identity {
     }
 }
 
-impl<'de> Deserialize<'de> for Exception {
+impl<'de> Deserialize<'de> for Events {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
         #[serde(default)]
@@ -345,13 +349,13 @@ impl<'de> Deserialize<'de> for Exception {
             name: Cow<'a, str>,
             attributes: Attributes,
         }
-        let mut exception = Self::default();
-        each(deserializer, |event: Event<'de>| {
-            if event.name == "exception" {
-                exception.0 = event.attributes;
-            }
+        let mut events = Self::default();
+        each(deserializer, |event: Event<'de>| match &*event.name {
+            "exception" => events.exception = event.attributes,
+            ATTEMPT_BEGUN => events.attempts_begun = events.attempts_begun.saturating_add(1),
+            _ => {}
         })?;
-        Ok(exception)
+        Ok(events)
     }
 }
 
