@@ -109,7 +109,8 @@ impl AccessLogs {
                 Err(refusal) => records.push((index, Err(refusal))),
             }
         }
-        // The one place where outcomes learn which kind of source told of them.
+        // The one place where outcomes can learn which kind of source told of them; how many
+        // attempts a line only counts is `Exchange::hidden`.
         let mut receipt = self.reports.count(records.into_iter(), batch_key, now);
         receipt.ignored = ignored;
         for rejection in &mut receipt.rejected {

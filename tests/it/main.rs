@@ -24,6 +24,7 @@ mod sdk;
 mod simulator;
 mod status_page;
 mod telemetry;
+mod telemetry_examples;
 mod temp;
 mod tidy;
 mod tls;

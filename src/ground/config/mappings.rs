@@ -176,9 +176,8 @@ pub(super) fn mappings(
             problems.push(&field.path, Some(key.place), message);
         }
         let mut mapping = MappingConfig::default();
-        if let Some(section) = field.secret_section(problems)
-            && let Some(from) = section.get("from")
-        {
+        let Some(section) = field.secret_section(problems) else { continue };
+        if let Some(from) = section.get("from") {
             let names = Proxy::ALL.map(|(name, _)| (name, name));
             if let Some(name) = from.choice("preset", &names, problems) {
                 mapping = presets.get(name).cloned().unwrap_or_default();
@@ -195,15 +194,14 @@ pub(super) fn mappings(
 
 /// Reads the fields of a mapping over those it has.
 fn fields(field: &Field<'_>, mapping: &mut MappingConfig, problems: &mut Problems) {
-    let mut known: Vec<&'static str> = FIELDS.to_vec();
-    if mapping.proxy.is_some() {
-        known.extend(PROXY_FIELDS);
-    }
-    let mut keys = known.clone();
-    keys.push("from");
+    let known = [&FIELDS[..], &PROXY_FIELDS].concat();
+    let keys = [&known[..], &["from"]].concat();
     let Some(section) = field.section(&keys, problems) else { return };
     for name in known {
         let Some(field) = section.get(name) else { continue };
+        if mapping.proxy.is_none() && PROXY_FIELDS.contains(&name) {
+            field.wrong(problems, "means something only with from, which says whose log it is");
+        }
         let picks = picks(name, &field, problems);
         mapping.fields.insert(name, picks);
     }
@@ -214,7 +212,10 @@ fn picks(name: &str, field: &Field<'_>, problems: &mut Problems) -> Vec<Pick> {
     if !field.is_list() {
         return pick(name, field, problems).into_iter().collect();
     }
-    let items = field.list(PICKS_MAX, problems).unwrap_or_default();
+    let Some(items) = field.list(PICKS_MAX, problems) else { return Vec::new() };
+    if items.is_empty() {
+        field.wrong(problems, "is empty, name at least one key");
+    }
     items.iter().filter_map(|item| pick(name, item, problems)).collect()
 }
 
@@ -223,6 +224,9 @@ fn pick(name: &str, field: &Field<'_>, problems: &mut Problems) -> Option<Pick> 
         return Some(Pick::Key(key(field, problems)?, None));
     }
     let section = field.section(&["key", "unit", "url", "value"], problems)?;
+    if let (None, Some(unit)) = (section.get("key"), section.get("unit")) {
+        unit.wrong(problems, "goes with key, remove it");
+    }
     match (section.get("key"), section.get("url"), section.get("value")) {
         (Some(at), None, None) => {
             let unit = match section.get("unit") {
@@ -271,7 +275,8 @@ fn unit(name: &str, field: &Field<'_>, problems: &mut Problems) -> Option<Unit> 
 
 fn value(name: &str, field: &Field<'_>, problems: &mut Problems) -> Option<String> {
     if !VALUE_FIELDS.contains(&name) {
-        let message = format!("is the same for every line only with {}", VALUE_FIELDS.join(", "));
+        let names = VALUE_FIELDS.join(", ");
+        let message = format!("{name} must be read from the line; only {names} may be given");
         field.wrong(problems, message);
         return None;
     }

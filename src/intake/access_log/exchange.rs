@@ -7,7 +7,7 @@ use crate::ground::config::{Proxy, Unit};
 use crate::ground::names::Names;
 use crate::intake::refusal::Refusal;
 use crate::intake::report::record::Record;
-use crate::intake::report::scalar::Scalar;
+use crate::intake::report::scalar::{Scalar, WORD_BYTES_MAX};
 use crate::intake::sighting::Ignored;
 
 use super::line::{Values, values};
@@ -128,8 +128,10 @@ impl<'a> View<'a, 'a> {
         model: &Cow<'a, str>,
         names: &Names,
     ) -> Vec<(&'a str, Scalar<'a>)> {
+        let copied = COPIED.iter().filter_map(|name| Some((*name, self.get(name)?)));
+        // A client may choose what some of them hold: too long is no reason to lose the line.
         let mut fields: Vec<(&str, Scalar<'_>)> =
-            COPIED.iter().filter_map(|name| Some((*name, self.get(name)?))).collect();
+            copied.filter(|(name, value)| *name != "request_id" || is_word(value)).collect();
         fields.push(("model", Scalar::Text(model.clone())));
         fields.extend(self.host(names).map(|host| ("host", host)));
         let status = |status: u16| ("status", Scalar::Integer(u64::from(status)));
@@ -152,9 +154,8 @@ impl<'a> View<'a, 'a> {
             };
             fields.extend(number.map(|number| (name, Scalar::Number(number))));
         }
-        if let Some(op) = self.get("op").or_else(|| self.get("id")) {
-            fields.push(("op", op));
-        }
+        let op = self.get("op").or_else(|| self.get("id")).filter(is_word);
+        fields.extend(op.map(|op| ("op", op)));
         fields
     }
 
@@ -172,13 +173,14 @@ impl<'a> View<'a, 'a> {
 
     /// The id of a line stands for its exchanges one by one.
     fn id(&self, number: u32, among: usize) -> Scalar<'a> {
-        match self.get("id") {
+        let id = match self.get("id") {
             Some(Scalar::Text(id)) if among > 1 => {
                 Scalar::Text(Cow::Owned(format!("{id}:{number}")))
             }
             Some(id) => id,
             None => Scalar::Absent,
-        }
+        };
+        if is_word(&id) { id } else { Scalar::Absent }
     }
 
     fn model(&self) -> Option<Cow<'a, str>> {
@@ -244,6 +246,19 @@ impl<'a> View<'a, 'a> {
         })
     }
 
+    /// A field's text as it stands in the line, where a dash is an item of a list.
+    pub(super) fn raw(&self, field: &str) -> Option<Cow<'a, str>> {
+        let places = self.mapping.fields.get(field)?;
+        places.iter().find_map(|place| match place {
+            Place::Key(index, _) => match self.values[*index].clone()? {
+                Scalar::Text(text) => Some(text),
+                Scalar::Integer(number) => Some(Cow::Owned(number.to_string())),
+                _ => None,
+            },
+            Place::Url(_) | Place::Value(_) => None,
+        })
+    }
+
     /// A field as text.
     pub(super) fn text(&self, field: &str) -> Option<Cow<'a, str>> {
         match self.get(field)? {
@@ -280,6 +295,11 @@ impl<'a> View<'a, 'a> {
     pub(super) fn unit(&self, field: &str) -> Option<Unit> {
         self.mapping.fields.get(field)?.iter().find_map(unit)
     }
+}
+
+/// Whether a value can be an id.
+fn is_word(value: &Scalar<'_>) -> bool {
+    matches!(value, Scalar::Text(text) if text.len() <= WORD_BYTES_MAX)
 }
 
 fn unit(place: &Place) -> Option<Unit> {

@@ -19,24 +19,27 @@ const CLIENT_GONE: u16 = 499;
 pub(super) fn exchanges(view: &View<'_, '_>) -> Option<Vec<Exchange>> {
     let is_told = view.is_logged("upstream_status") || view.is_logged("upstream");
     if !is_told {
-        return Some(vec![Exchange::new(end_without_upstream(view.status()?))]);
+        let end = view.status().map_or(End::AsTold, end_without_upstream);
+        return Some(vec![Exchange::new(end)]);
     }
     let lists =
         ["upstream_status", "upstream", "upstream_header", "upstream_connect", "upstream_ms"]
-            .map(|field| view.text(field).unwrap_or_default());
+            .map(|field| view.raw(field).unwrap_or_default());
     let [statuses, addresses, headers, connects, times] = lists.each_ref().map(|text| items(text));
     let count = statuses.len().max(addresses.len()).min(EXCHANGES_MAX);
     let unit = view.unit("upstream_ms");
     let mut exchanges = Vec::new();
     for index in 0..count {
         let of = |list: &[&str]| list.get(index).map(|item| (*item).to_owned());
-        // An address has a port or is a socket; the name of a group is neither.
-        if addresses.get(index).is_some_and(|address| !address.contains(':')) {
-            continue;
-        }
         let is_last = index + 1 == count;
         let code = statuses.get(index).and_then(|text| status(text));
         let code = code.or_else(|| view.status().filter(|code| is_last && *code == CLIENT_GONE));
+        // An address has a port or is a socket; the name of a group is neither, nor is the dash
+        // of a line without an upstream.
+        let was_asked = addresses.get(index).map_or(code.is_some(), |text| text.contains(':'));
+        if !was_asked {
+            continue;
+        }
         let has_header = headers.get(index).is_none_or(|text| *text != "-");
         let has_connection = connects.get(index).is_none_or(|text| *text != "-");
         let time = of(&times).map(|text| Scalar::Text(text.into()));

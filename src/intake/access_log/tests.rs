@@ -108,14 +108,27 @@ fn nginx_tells_of_every_attempt() {
             "upstream_connect_time": "0.000"}),
                 "other - 502ms",
             ),
-            // A log without upstreams at all.
+        ],
+    );
+}
+
+#[test]
+fn nginx_without_its_upstreams_tells_what_the_client_got() {
+    let base = json!({"msec": "1795598462.116", "model": "claude-opus-4-7",
+        "proxy_host": "api.anthropic.com", "request_time": "0.250"});
+    check(
+        "nginx",
+        &base,
+        &[
+            (json!({"status": "429", "upstream_status": "-"}), "gateway"),
             (json!({"status": "529"}), "overloaded 529 250ms"),
             (json!({"status": 200}), "ok 200 250ms"),
             (json!({"status": "529", "model": "-"}), "no_model"),
             (
-                json!({"status": "200", "model": "", "uri": "/v1beta/models/gemini-3-pro:generateContent"}),
+                json!({"status": "200", "model": "", "uri": "/models/gemini-3:generateContent"}),
                 "ok 200 250ms",
             ),
+            (json!({"status": "529", "id": "x".repeat(65)}), "overloaded 529 250ms"),
             (json!({"status": "529", "retry_count": "2"}), "overloaded 529 retry 250ms"),
             (json!({"status": "529", "retry_count": "0"}), "overloaded 529 250ms"),
         ],
@@ -189,7 +202,10 @@ fn envoy_flags_its_own_answers() {
         "upstream_host": "10.0.0.1:443", "authority": "api.anthropic.com", "duration": 42,
         "upstream_host_name": "10.0.0.1", "upstream_request_attempt_count": 1,
         "gen_ai.provider.name": "a-route"});
-    let line = |code: u16, flags: &str, details: &str| json!({"response_code": code, "response_flags": flags, "response_code_details": details});
+    let line = |code: u16, flags: &str, details: &str| {
+        json!({"response_code": code, "response_flags": flags,
+            "response_code_details": details})
+    };
     let router = |code: u16, flags: &str| {
         json!({"response_code": code, "response_flags": flags, "response_code_details": null,
             "upstream_request_attempt_count": 0})

@@ -10,7 +10,7 @@ use crate::domain::time::DAY_MS;
 use crate::intake::refusal::Refusal;
 
 /// Longest word (id, operation, service, error type or code), in bytes.
-pub(super) const WORD_BYTES_MAX: usize = 64;
+pub(in crate::intake) const WORD_BYTES_MAX: usize = 64;
 
 /// A JSON value of a field that takes no compound.
 #[derive(Clone, Debug, Default)]
