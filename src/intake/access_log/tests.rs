@@ -206,12 +206,6 @@ fn envoy_flags_its_own_answers() {
         json!({"response_code": code, "response_flags": flags,
             "response_code_details": details})
     };
-    let router = |code: u16, flags: &str| {
-        json!({"response_code": code, "response_flags": flags, "response_code_details": null,
-            "upstream_request_attempt_count": 0})
-    };
-    let before = "upstream_reset_before_response_started{connection_termination}";
-    let behind = "upstream_reset_after_response_started{connection_termination}";
     check(
         "envoy",
         &base,
@@ -245,7 +239,27 @@ fn envoy_flags_its_own_answers() {
             (line(503, "FI", "fault_filter_abort"), "gateway"),
             (json!({"upstream_request_attempt_count": 3}), "ok 200 retry 42ms"),
             (json!({"retry_count": "1"}), "ok 200 retry 42ms"),
-            // The router's log: an attempt a line, without details.
+        ],
+    );
+}
+
+#[test]
+fn envoys_router_logs_an_attempt_a_line() {
+    let base = json!({"emit_time": "2026-11-25T09:21:02.116Z", "model": "claude-opus-4-7",
+        "response_code": 200, "response_flags": "-", "response_code_details": "via_upstream",
+        "upstream_host": "10.0.0.1:443", "authority": "api.anthropic.com", "duration": 42,
+        "upstream_host_name": "10.0.0.1", "upstream_request_attempt_count": 1,
+        "gen_ai.provider.name": "a-route"});
+    let router = |code: u16, flags: &str| {
+        json!({"response_code": code, "response_flags": flags, "response_code_details": null,
+            "upstream_request_attempt_count": 0})
+    };
+    let before = "upstream_reset_before_response_started{connection_termination}";
+    let behind = "upstream_reset_after_response_started{connection_termination}";
+    check(
+        "envoy",
+        &base,
+        &[
             (router(529, "-"), "overloaded 529 42ms"),
             (router(0, "UC"), "network - 42ms"),
             (router(0, "UT"), "timeout - 42ms"),
