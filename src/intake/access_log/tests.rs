@@ -206,6 +206,8 @@ fn envoy_flags_its_own_answers() {
         json!({"response_code": code, "response_flags": flags,
             "response_code_details": details})
     };
+    let before = "upstream_reset_before_response_started{connection_termination}";
+    let behind = "upstream_reset_after_response_started{connection_termination}";
     check(
         "envoy",
         &base,
@@ -254,8 +256,6 @@ fn envoys_router_logs_an_attempt_a_line() {
         json!({"response_code": code, "response_flags": flags, "response_code_details": null,
             "upstream_request_attempt_count": 0})
     };
-    let before = "upstream_reset_before_response_started{connection_termination}";
-    let behind = "upstream_reset_after_response_started{connection_termination}";
     check(
         "envoy",
         &base,
