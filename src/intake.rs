@@ -6,10 +6,12 @@ pub mod otlp;
 pub mod litellm;
 pub mod access_log;
 pub mod sighting;
+pub mod take;
 pub mod door;
 pub mod refusal;
 pub mod probe;
 pub mod schedule;
 pub mod status_page;
 
-mod seen;
+mod memory;
+mod spans;

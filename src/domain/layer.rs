@@ -158,6 +158,27 @@ impl Layer {
         }
     }
 
+    /// Whether it lives inside an application's process, where others of its kind may tell of the
+    /// same calls.
+    pub const fn instruments_a_process(self) -> bool {
+        match self {
+            Self::AnthropicSdk
+            | Self::GenAi
+            | Self::VercelAi
+            | Self::OpenInference
+            | Self::OpenLlmetry => true,
+            Self::Probe
+            | Self::Report
+            | Self::LiteLlmCallback
+            | Self::LiteLlmSpan
+            | Self::ClaudeCode
+            | Self::Codex
+            | Self::GeminiCli
+            | Self::AccessLog
+            | Self::Http => false,
+        }
+    }
+
     /// Whether its successes on this basis are evidence that first attempts succeed: it must see
     /// the failures inside streams, and a retry must not hide behind a success.
     pub const fn can_clear(self, basis: Basis) -> bool {

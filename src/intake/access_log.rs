@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::domain::layer::Layer;
 use crate::domain::time::Timestamp;
 use crate::ground::config::{IngestConfig, presets};
 
@@ -109,9 +110,8 @@ impl AccessLogs {
                 Err(refusal) => records.push((index, Err(refusal))),
             }
         }
-        // The one place where outcomes can learn which kind of source told of them; how many
-        // attempts a line only counts is `Exchange::hidden`.
-        let mut receipt = self.reports.count(records.into_iter(), batch_key, now);
+        let records = records.into_iter();
+        let mut receipt = self.reports.count(records, Layer::AccessLog, batch_key, now);
         receipt.ignored = ignored;
         for rejection in &mut receipt.rejected {
             rejection.error.push_str(&mapping.whence(&rejection.error));

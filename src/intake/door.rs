@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -12,8 +13,10 @@ use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::store::{AHEAD_MAX, Arrival, LATE_MAX, Store};
 
+use super::memory::Memory;
 use super::refusal::{Refusal, RejectReason};
-use super::seen::Seen;
+use super::sighting::{Basis, Layer};
+use super::spans::Waiting;
 
 /// The way into the book for everything that is reported. Cheap to clone: the clones share one
 /// memory of ids, so that a record is new once whichever way it comes.
@@ -21,8 +24,79 @@ use super::seen::Seen;
 pub struct Door {
     store: Store,
     names: Arc<ArcSwap<Names>>,
-    seen: Arc<Mutex<Seen>>,
+    recall: Arc<Mutex<Recall>>,
     stats: SelfStats,
+}
+
+/// What was told before, whichever way it came: what keeps one attempt from being counted twice.
+#[derive(Debug)]
+pub(super) struct Recall {
+    /// Ids of batches and records.
+    pub(super) ids: Memory<()>,
+    /// Calls whose attempts are told apart by their order: whether the latest of them failed.
+    pub(super) calls: Memory<bool>,
+    /// Attempts that were reported with the id of their call.
+    pub(super) admissions: Memory<Admission>,
+    /// Who told of a provider's request id first.
+    requests: Memory<Layer>,
+    /// The best layer that tells of a target, for each process.
+    pub(super) layers: Memory<Layer>,
+    /// Spans of HTTP clients that wait for their parents.
+    pub(super) waiting: Waiting,
+}
+
+/// What is remembered of an attempt that was reported with the id of its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It was counted as `ok` on its first content.
+    Open {
+        /// When that was.
+        at: Timestamp,
+        /// Whether its call was counted as well.
+        is_final: bool,
+    },
+    /// It has ended.
+    Ended,
+}
+
+/// An id is remembered for at least this long: the longest retry of the usual clients.
+const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// A layer that told nothing for this long is gone.
+const LAYER_REMEMBERED: Duration = Duration::from_secs(10 * 60);
+/// Shortest request id that can be a provider's: shorter ones are made up by test servers.
+const REQUEST_ID_MIN: usize = 12;
+
+impl Default for Recall {
+    fn default() -> Self {
+        Self {
+            ids: Memory::new(REMEMBERED),
+            calls: Memory::new(REMEMBERED),
+            admissions: Memory::new(REMEMBERED),
+            requests: Memory::new(REMEMBERED),
+            layers: Memory::new(LAYER_REMEMBERED),
+            waiting: Waiting::default(),
+        }
+    }
+}
+
+impl Recall {
+    /// Whether another layer told of this request before, on the same basis.
+    pub(super) fn told_elsewhere(
+        &mut self,
+        request_id: Option<&str>,
+        layer: Layer,
+        basis: Basis,
+        now: Timestamp,
+    ) -> bool {
+        let Some(id) = request_id.filter(|id| id.len() >= REQUEST_ID_MIN) else { return false };
+        match self.requests.get((basis, id), now) {
+            Some(first) => first != layer,
+            None => {
+                self.requests.put((basis, id), layer, now);
+                false
+            }
+        }
+    }
 }
 
 /// A record's outcome, and the rule that gave it its class; `None` for the client's own word.
@@ -43,16 +117,16 @@ impl fmt::Debug for Door {
 impl Door {
     /// A door into `store`, with names that a reload may swap.
     pub fn new(store: Store, names: Arc<ArcSwap<Names>>, stats: SelfStats) -> Self {
-        Self { store, names, seen: Arc::default(), stats }
+        Self { store, names, recall: Arc::default(), stats }
     }
 
     pub(super) fn names(&self) -> Guard<Arc<Names>> {
         self.names.load()
     }
 
-    /// The memory of ids, to be held for a batch.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was told before, to be held for a batch.
+    pub(super) fn recall(&self) -> MutexGuard<'_, Recall> {
+        self.recall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn stats(&self) -> &SelfStats {

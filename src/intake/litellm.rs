@@ -20,7 +20,8 @@ use crate::domain::time::Timestamp;
 use super::batch::{BatchError, split};
 use super::door::Door;
 use super::refusal::Refusal;
-use super::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting, Taken};
+use super::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting};
+use super::take::Taken;
 
 /// Largest payload, in bytes: the prompt is in it.
 const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -18,7 +18,8 @@ mod shape;
 use crate::domain::time::Timestamp;
 
 use super::door::Door;
-use super::sighting::{Reading, Taken};
+use super::sighting::Reading;
+use super::take::Taken;
 
 use record::Sink;
 pub use shape::Kind;

@@ -8,18 +8,21 @@
 //! Fields are whitelisted: what is not in `record` is never decoded, so a prompt that a client
 //! sends by mistake is neither stored nor logged.
 
+mod follow;
 pub(super) mod record;
 pub(super) mod scalar;
 
+use crate::domain::layer::Layer;
 use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
 
 use super::batch::{BatchError, split};
-use super::door::{Classified, Door};
+use super::door::{Classified, Door, Recall};
 use super::refusal::{Refusal, Rejection};
+use super::sighting::Ignored;
 
-use record::Record;
+use record::{Record, Ties};
 
 /// Takes batches of native outcomes. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -81,13 +84,14 @@ impl Reports {
     ) -> Result<Receipt, BatchError> {
         let elements = split(body, record::BYTES_MAX)?.into_iter().enumerate();
         let records = elements.map(|(index, element)| (index, element.and_then(Record::parse)));
-        Ok(self.count(records, batch_key, now))
+        Ok(self.count(records, Layer::Report, batch_key, now))
     }
 
-    /// Counts records, each with its index in the batch.
+    /// Counts records that this kind of source sent, each with its index in the batch.
     pub(super) fn count<'a>(
         &self,
         records: impl Iterator<Item = (usize, Result<Record<'a>, Refusal>)>,
+        layer: Layer,
         batch_key: Option<&str>,
         now: Timestamp,
     ) -> Receipt {
@@ -96,8 +100,9 @@ impl Reports {
         let mut parsed = Vec::with_capacity(records.size_hint().0);
         for (index, record) in records {
             let result = record.and_then(|record| {
-                let id = record.id().map(str::to_owned);
-                Ok((id, record.outcome(&names, now)?))
+                let mut classified = record.outcome(&names, now)?;
+                classified.outcome.layer = layer;
+                Ok((record.ties()?, classified))
             });
             match result {
                 Ok(one) => parsed.push(one),
@@ -107,36 +112,62 @@ impl Reports {
                 }
             }
         }
-        let outcomes = self.without_duplicates(parsed, batch_key, now, &mut receipt);
+        let outcomes = self.new_ones(parsed, batch_key, now, &mut receipt);
         receipt.new_target = self.door.record(&outcomes, now);
-        receipt.accepted = outcomes.len() as u64;
         self.door.stats().count_accepted(receipt.accepted);
         self.door.stats().count_duplicate(receipt.duplicate);
         receipt
     }
 
-    fn without_duplicates(
+    fn new_ones(
         &self,
-        parsed: Vec<(Option<String>, Classified)>,
+        parsed: Vec<(Ties, Classified)>,
         batch_key: Option<&str>,
         now: Timestamp,
         receipt: &mut Receipt,
     ) -> Vec<Outcome> {
-        let mut seen = self.door.seen();
+        let mut recall = self.door.recall();
         // A batch of which nothing could be counted may be sent again, mended, under its key.
         let keyed = batch_key.filter(|_| !parsed.is_empty());
-        let repeated = keyed.is_some_and(|key| !seen.first_time(("batch", key), now));
+        let repeated = keyed.is_some_and(|key| !recall.ids.first_time(("batch", key), now));
         let mut outcomes = Vec::with_capacity(parsed.len());
-        for (id, Classified { outcome, matched_by }) in parsed {
-            if repeated || id.is_some_and(|id| !seen.first_time(("record", &id), now)) {
-                receipt.duplicate += 1;
+        for (ties, Classified { outcome, matched_by }) in parsed {
+            let count = u64::from(outcome.count);
+            let id = ties.id.as_deref();
+            let is_new = !repeated
+                && id.is_none_or(|id| recall.ids.first_time(("record", id), now))
+                && !self.told_elsewhere(&ties, &outcome, &mut recall, now);
+            let made = if is_new {
+                follow::outcomes(&ties, outcome, &mut recall, now)
             } else {
-                if let Some(rule) = matched_by {
-                    self.door.stats().count_classified(rule.as_str(), u64::from(outcome.count));
-                }
-                outcomes.push(outcome);
+                Vec::new()
+            };
+            if made.is_empty() {
+                receipt.duplicate += 1;
+                continue;
             }
+            receipt.accepted += 1;
+            if let Some(rule) = matched_by {
+                self.door.stats().count_classified(rule.as_str(), count);
+            }
+            outcomes.extend(made);
         }
         outcomes
+    }
+
+    /// Whether the same request of the provider was told of on another way.
+    fn told_elsewhere(
+        &self,
+        ties: &Ties,
+        outcome: &Outcome,
+        recall: &mut Recall,
+        now: Timestamp,
+    ) -> bool {
+        let request_id = ties.request_id.as_deref();
+        let told = recall.told_elsewhere(request_id, outcome.layer, outcome.basis, now);
+        if told {
+            self.door.stats().count_ignored(Ignored::RequestId.as_str());
+        }
+        told
     }
 }

@@ -18,11 +18,8 @@ use crate::domain::time::Timestamp;
 use crate::ground::catalog;
 use crate::ground::names::Names;
 
-use super::door::{self, Classified, Door};
+use super::door::Classified;
 use super::refusal::{Refusal, RejectReason};
-
-/// Refusals that one answer repeats; the rest is only counted.
-const REFUSALS_TOLD_MAX: usize = 3;
 
 /// How it ended, as far as the layer knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,11 +115,22 @@ pub enum Ignored {
     Gateway,
     /// It is an attempt of which nobody says which model it asked.
     NoModel,
+    /// A better layer of the same process tells of the same calls.
+    Layer,
+    /// Another way of reporting told of the same request of the provider.
+    RequestId,
 }
 
 impl Ignored {
     /// All reasons.
-    pub const ALL: [Self; 4] = [Self::Unrelated, Self::Wrapper, Self::Gateway, Self::NoModel];
+    pub const ALL: [Self; 6] = [
+        Self::Unrelated,
+        Self::Wrapper,
+        Self::Gateway,
+        Self::NoModel,
+        Self::Layer,
+        Self::RequestId,
+    ];
 
     /// The value of the `reason` label.
     pub const fn as_str(self) -> &'static str {
@@ -131,6 +139,8 @@ impl Ignored {
             Self::Wrapper => "wrapper",
             Self::Gateway => "gateway",
             Self::NoModel => "no_model",
+            Self::Layer => "layer",
+            Self::RequestId => "request_id",
         }
     }
 }
@@ -191,7 +201,8 @@ impl Sighting {
 }
 
 impl Ending {
-    fn class(&self, provider: &str) -> (Class, Option<u16>, Option<MatchedBy>) {
+    /// The class, the status and the rule that decided.
+    pub(super) fn class(&self, provider: &str) -> (Class, Option<u16>, Option<MatchedBy>) {
         match self {
             Self::Ok(status) => (Class::Ok, *status, Some(MatchedBy::Ok)),
             Self::Failed(evidence) => {
@@ -216,113 +227,4 @@ impl Ending {
 fn prefix(model: &str) -> Option<&str> {
     let (provider, _) = model.split_once('/')?;
     catalog::named(provider).map(|known| known.name)
-}
-
-/// What became of the records of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Records counted.
-    pub accepted: u64,
-    /// Records sent before.
-    pub duplicate: u64,
-    /// Records that are in order and not counted.
-    pub ignored: u64,
-    /// Records about a call of a model that could not be counted.
-    pub rejected: u64,
-    /// What was wrong with the first of them.
-    pub errors: Vec<String>,
-    /// Whether a target was seen for the first time.
-    pub new_target: bool,
-}
-
-impl Door {
-    /// Counts what readers saw.
-    pub(super) fn take(
-        &self,
-        readings: impl IntoIterator<Item = Result<Reading, Refusal>>,
-        now: Timestamp,
-    ) -> Taken {
-        let names = self.names();
-        let mut taken = Taken::default();
-        let mut classified = Vec::new();
-        for reading in readings {
-            let sighting = match reading.map(|reading| readable(reading, &names)) {
-                Ok(Ok(sighting)) => sighting,
-                Ok(Err(ignored)) => {
-                    self.stats().count_ignored(ignored.as_str());
-                    taken.ignored += 1;
-                    continue;
-                }
-                Err(refusal) => {
-                    self.refuse(refusal, &mut taken);
-                    continue;
-                }
-            };
-            match outcome(&sighting, &names, now) {
-                Ok(outcome) => classified.push((sighting, outcome)),
-                Err(refusal) => self.refuse(refusal, &mut taken),
-            }
-        }
-        // The attempts of one call are told apart by their order.
-        classified.sort_by_key(|(_, classified)| classified.outcome.at);
-        let outcomes = self.new_ones(classified, now, &mut taken);
-        taken.new_target = self.record(&outcomes, now);
-        taken.accepted = outcomes.len() as u64;
-        self.stats().count_accepted(taken.accepted);
-        self.stats().count_duplicate(taken.duplicate);
-        taken
-    }
-
-    fn refuse(&self, refusal: Refusal, taken: &mut Taken) {
-        self.stats().count_rejected(refusal.reason.as_str());
-        taken.rejected += 1;
-        if taken.errors.len() < REFUSALS_TOLD_MAX {
-            taken.errors.push(refusal.error);
-        }
-    }
-
-    fn new_ones(
-        &self,
-        classified: Vec<(Box<Sighting>, Classified)>,
-        now: Timestamp,
-        taken: &mut Taken,
-    ) -> Vec<Outcome> {
-        let mut seen = self.seen();
-        let mut outcomes = Vec::with_capacity(classified.len());
-        for (sighting, Classified { mut outcome, matched_by }) in classified {
-            let replay = sighting.replay_key.as_deref();
-            if replay.is_some_and(|key| !seen.first_time(("telemetry", key), now)) {
-                taken.duplicate += 1;
-                continue;
-            }
-            let call = sighting.call.as_deref().filter(|_| sighting.attempt.is_none());
-            if call.is_some_and(|call| !seen.first_time(("call", call), now)) {
-                outcome.attempt = Attempt::Retry;
-            }
-            if let Some(rule) = matched_by {
-                self.stats().count_classified(rule.as_str(), u64::from(outcome.count));
-            }
-            outcomes.push(outcome);
-        }
-        outcomes
-    }
-}
-
-/// The sighting of a reading that may become an outcome.
-fn readable(reading: Reading, names: &Names) -> Result<Box<Sighting>, Ignored> {
-    let sighting = match reading {
-        Reading::Seen(sighting) => sighting,
-        Reading::Ignored(reason) => return Err(reason),
-    };
-    if sighting.model.is_none() && sighting.layer == Layer::Http {
-        let is_known = sighting.host.as_deref().is_some_and(|host| names.serves(host));
-        return Err(if is_known { Ignored::NoModel } else { Ignored::Unrelated });
-    }
-    Ok(sighting)
-}
-
-fn outcome(sighting: &Sighting, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
-    let at = sighting.at.unwrap_or(now);
-    door::admit("time", at, now)?;
-    sighting.outcome(names, at)
 }

@@ -16,6 +16,7 @@ mod grpc;
 mod health;
 mod intake;
 mod mock;
+mod once;
 mod plan;
 mod probe;
 mod program;

@@ -7,7 +7,7 @@ use crate::daemon::{self, Answer, Running, eventually};
 use crate::temp::TempFile;
 
 /// Seconds since 1970, now.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     brownout::ground::clock::Clock::System.now().secs()
 }
 
@@ -39,7 +39,7 @@ async fn post(daemon: &Running, path: &str, kind: &str, body: impl Into<Vec<u8>>
 }
 
 /// Waits until the counter of this series has this value.
-async fn counted(daemon: &Running, series: &str, value: u64) {
+pub(crate) async fn counted(daemon: &Running, series: &str, value: u64) {
     let look = async || daemon.get("/metrics").await.1;
     let line = format!("{series} {value}");
     eventually(&line, look, |text| text.lines().any(|have| have == line)).await;

@@ -19,7 +19,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::http::Context;
 use crate::http::errors::ApiError;
 use crate::intake::otlp::{Encoding, Kind};
-use crate::intake::sighting::Taken;
+use crate::intake::take::Taken;
 
 use super::{reading, telemetry};
 

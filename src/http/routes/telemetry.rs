@@ -18,7 +18,7 @@ use crate::http::Context;
 use crate::http::body;
 use crate::http::errors::{ApiError, CHALLENGE, json};
 use crate::intake::otlp::{Encoding, ExportError, Kind};
-use crate::intake::sighting::Taken;
+use crate::intake::take::Taken;
 
 use super::{reading, reports};
 

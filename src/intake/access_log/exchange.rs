@@ -112,7 +112,9 @@ impl<'a> View<'a, 'a> {
             fields.push(("id", self.id(number, exchanges.len())));
             fields.extend(at.map(|at| ("ts", Scalar::Number(at))));
             fields.extend(ms.map(|ms| ("ms", Scalar::Number(ms))));
-            records.push(Record::of(fields));
+            let mut record = Record::of(fields);
+            record.unclassified = exchange.hidden;
+            records.push(record);
             // The one before it had ended when this one began.
             at = at.map(|at| at - exchange.ms.unwrap_or(0.0) / 1e3);
             number -= 1;
@@ -232,7 +234,7 @@ impl<'a> View<'a, 'a> {
         let says = match &value {
             Scalar::Absent => false,
             Scalar::Text(text) => !matches!(text.trim(), "" | "-"),
-            Scalar::Bool | Scalar::Integer(_) | Scalar::Number(_) | Scalar::Compound => true,
+            Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Number(_) | Scalar::Compound => true,
         };
         says.then_some(value)
     }
@@ -265,7 +267,7 @@ impl<'a> View<'a, 'a> {
             Scalar::Text(text) => Some(text),
             Scalar::Integer(number) => Some(Cow::Owned(number.to_string())),
             Scalar::Number(number) => Some(Cow::Owned(number.to_string())),
-            Scalar::Absent | Scalar::Bool | Scalar::Compound => None,
+            Scalar::Absent | Scalar::Bool(_) | Scalar::Compound => None,
         }
     }
 

@@ -83,8 +83,8 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
         self.set(Scalar::Absent);
         Ok(())
     }
-    fn visit_bool<E>(self, _value: bool) -> Result<(), E> {
-        self.set(Scalar::Bool);
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.set(Scalar::Bool(value));
         Ok(())
     }
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {

@@ -28,6 +28,26 @@ const QUOTED_CHARS_MAX: usize = 32;
 /// Seconds beyond which a time stamp is surely in milliseconds (the year 5138).
 const SECONDS_MAX: f64 = 1e11;
 
+/// The phase of an answer whose first content arrived and whose end is still open.
+const ADMITTED: &str = "admitted";
+
+/// What ties a record to others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ties {
+    /// The idempotency id.
+    pub(super) id: Option<String>,
+    /// The caller's call.
+    pub(super) op: Option<String>,
+    /// The number of the attempt; 0 where it is not told.
+    pub(super) attempt: u64,
+    /// The provider's id of the request.
+    pub(super) request_id: Option<String>,
+    /// Whether it tells of the first content, and not of the end.
+    pub(super) is_admission: bool,
+    /// Whether it is the last attempt of its call.
+    pub(super) is_final: bool,
+}
+
 /// The fields of a record as they came.
 #[derive(Debug, Default)]
 pub(in crate::intake) struct Record<'a> {
@@ -54,6 +74,8 @@ pub(in crate::intake) struct Record<'a> {
     retry_after: Scalar<'a>,
     n: Scalar<'a>,
     service: Scalar<'a>,
+    /// Attempts before it that are only known to have happened. Not a field that a client sends.
+    pub(in crate::intake) unclassified: u32,
 }
 
 impl<'a> Record<'a> {
@@ -80,11 +102,29 @@ impl<'a> Record<'a> {
             Scalar::Text(text) if !text.is_empty() => Some(text),
             Scalar::Text(_)
             | Scalar::Absent
-            | Scalar::Bool
+            | Scalar::Bool(_)
             | Scalar::Integer(_)
             | Scalar::Number(_)
             | Scalar::Compound => None,
         }
+    }
+
+    /// What ties it to other records, once its fields were checked.
+    pub(super) fn ties(&self) -> Result<Ties, Refusal> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let ties = Ties {
+            id: owned(self.id()),
+            op: owned(self.op.text("op", WORD_BYTES_MAX)?),
+            attempt: self.attempt.integer("attempt", 0, u64::from(u32::MAX))?.unwrap_or(0),
+            request_id: owned(self.request_id.text("request_id", REQUEST_ID_BYTES_MAX)?),
+            is_admission: self.phase.text("phase", WORD_BYTES_MAX)? == Some(ADMITTED),
+            is_final: matches!(self.r#final, Scalar::Bool(true)),
+        };
+        if ties.is_admission && ties.op.is_none() {
+            let error = "op: required with phase \"admitted\", as it ties a later failure to it";
+            return Err(Refusal::new(RejectReason::MissingField, error.to_owned()));
+        }
+        Ok(ties)
     }
 
     /// Checks every field and makes the outcome of a fresh report.
@@ -123,6 +163,7 @@ impl<'a> Record<'a> {
         outcome.duration = self.ms.millis("ms")?;
         outcome.time_to_first_token = self.ttft_ms.millis("ttft_ms")?;
         outcome.count = u32::try_from(count).unwrap_or(u32::MAX);
+        outcome.unclassified = self.unclassified;
         Ok(Classified { outcome, matched_by })
     }
 
@@ -134,7 +175,7 @@ impl<'a> Record<'a> {
         self.service.text("service", WORD_BYTES_MAX)?;
         self.request_id.text("request_id", REQUEST_ID_BYTES_MAX)?;
         match &self.r#final {
-            Scalar::Absent | Scalar::Bool => {}
+            Scalar::Absent | Scalar::Bool(_) => {}
             Scalar::Integer(_) | Scalar::Number(_) | Scalar::Text(_) | Scalar::Compound => {
                 return Err(Refusal::field("final", "true or false"));
             }
@@ -163,7 +204,7 @@ impl<'a> Record<'a> {
                 }
                 Ok(Some(Timestamp::from_millis((seconds * 1_000.0) as u64)))
             }
-            Scalar::Bool | Scalar::Compound => Err(wrong()),
+            Scalar::Bool(_) | Scalar::Compound => Err(wrong()),
         }
     }
 
@@ -181,7 +222,10 @@ impl<'a> Record<'a> {
         let in_stream = match self.phase.text("phase", WORD_BYTES_MAX)? {
             None | Some("headers") => false,
             Some("stream") => true,
-            Some(_) => return Err(Refusal::field("phase", "\"headers\" or \"stream\"")),
+            Some(ADMITTED) => return self.admission(status),
+            Some(_) => {
+                return Err(Refusal::field("phase", "\"headers\", \"stream\" or \"admitted\""));
+            }
         };
         let claimed = match self.class.text("class", WORD_BYTES_MAX)? {
             None => None,
@@ -225,6 +269,19 @@ impl<'a> Record<'a> {
             in_stream,
         });
         Ok((verdict.class, Some(verdict.matched_by)))
+    }
+
+    /// The class of an answer whose first content is there.
+    fn admission(&self, status: Option<u16>) -> Result<(Class, Option<MatchedBy>), Refusal> {
+        let fields = [&self.error, &self.error_type, &self.error_code];
+        let failed = fields.iter().any(|field| !matches!(field, Scalar::Absent));
+        let class = self.class.text("class", WORD_BYTES_MAX)?;
+        let is_ok = status.is_none_or(|status| (200..300).contains(&status));
+        if failed || !is_ok || class.is_some_and(|class| class != Class::Ok.as_str()) {
+            let expected = "\"stream\" with an error: \"admitted\" means that content arrived";
+            return Err(Refusal::field("phase", expected));
+        }
+        Ok((Class::Ok, Some(MatchedBy::Ok)))
     }
 
     /// The body as text, whether it came as a string or as JSON.

@@ -17,7 +17,7 @@ pub(in crate::intake) const WORD_BYTES_MAX: usize = 64;
 pub(in crate::intake) enum Scalar<'a> {
     #[default]
     Absent,
-    Bool,
+    Bool(bool),
     Integer(u64),
     Number(f64),
     Text(Cow<'a, str>),
@@ -32,7 +32,7 @@ impl Scalar<'_> {
             Self::Text(text) if text.is_empty() => Ok(None),
             Self::Text(text) if text.len() <= max => Ok(Some(text)),
             Self::Text(_) => Err(Refusal::field(field, format!("at most {max} bytes"))),
-            Self::Bool | Self::Integer(_) | Self::Number(_) | Self::Compound => {
+            Self::Bool(_) | Self::Integer(_) | Self::Number(_) | Self::Compound => {
                 Err(Refusal::field(field, "a string"))
             }
         }
@@ -43,7 +43,7 @@ impl Scalar<'_> {
         match self {
             Self::Integer(number) => Ok(Some(Cow::Owned(number.to_string()))),
             Self::Number(number) => Ok(Some(Cow::Owned(number.to_string()))),
-            Self::Absent | Self::Bool | Self::Text(_) | Self::Compound => {
+            Self::Absent | Self::Bool(_) | Self::Text(_) | Self::Compound => {
                 Ok(self.text(field, WORD_BYTES_MAX)?.map(Cow::Borrowed))
             }
         }
@@ -53,7 +53,7 @@ impl Scalar<'_> {
         match self {
             Self::Absent => Ok(None),
             Self::Integer(number) if (min..=max).contains(number) => Ok(Some(*number)),
-            Self::Integer(_) | Self::Bool | Self::Number(_) | Self::Text(_) | Self::Compound => {
+            Self::Integer(_) | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Compound => {
                 Err(Refusal::field(field, format!("an integer from {min} to {max}")))
             }
         }
@@ -65,7 +65,7 @@ impl Scalar<'_> {
             Self::Integer(number) => Some(*number as f64),
             Self::Number(number) => Some(*number),
             Self::Text(text) => text.trim().parse().ok(),
-            Self::Absent | Self::Bool | Self::Compound => None,
+            Self::Absent | Self::Bool(_) | Self::Compound => None,
         }
     }
 
@@ -79,7 +79,7 @@ impl Scalar<'_> {
                 }
                 Some(_) | None => Err(Refusal::field(field, expected)),
             },
-            Self::Bool | Self::Text(_) | Self::Compound => Err(Refusal::field(field, expected)),
+            Self::Bool(_) | Self::Text(_) | Self::Compound => Err(Refusal::field(field, expected)),
         }
     }
 }
@@ -96,8 +96,8 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
                 Ok(Scalar::Absent)
             }
-            fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-                Ok(Scalar::Bool)
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Bool(value))
             }
             fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
                 Ok(Scalar::Integer(value))
