@@ -13,6 +13,7 @@ mod exposition;
 mod golden;
 mod health;
 mod intake;
+mod litellm;
 mod mock;
 mod plan;
 mod probe;
