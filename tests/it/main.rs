@@ -11,6 +11,7 @@ mod deployment;
 mod detect;
 mod exposition;
 mod golden;
+mod grpc;
 mod health;
 mod intake;
 mod litellm;
