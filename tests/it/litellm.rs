@@ -186,6 +186,20 @@ async fn a_program_with_litellm_is_known_by_every_attempt_but_those_its_client_h
             counted(daemon, "brownout_requests_total", target, FIRST, 2 * CALLS).await;
         }
     }
+    // Where the client below retries unseen, its calls are all that the callback can know.
+    let (target, sent) = ("openai/bare", scene.sent("openai/bare"));
+    assert!(sent.values().sum::<u64>() > 2 * CALLS, "{target}: {sent:?}");
+    let is_there = |health: &Value| health["operations"]["24h"]["operations"] == 2 * CALLS;
+    let health = scene.callback.target_when(target, "every call", is_there).await;
+    assert_eq!(health["operations"]["24h"]["ok"], sent[&Class::Ok], "{health}");
+    assert_eq!(health["windows"]["24h"]["attempts"], 0, "{health}");
+    window(&scene.reporter, target, 2 * CALLS).await;
+    let coverage = &health["coverage"][0];
+    assert_eq!(
+        (&coverage["source"], &coverage["basis"]),
+        (&json!("litellm_callback"), &json!("operation")),
+        "{health}"
+    );
 }
 
 #[tokio::test]
@@ -208,6 +222,8 @@ async fn the_proxy_is_known_by_first_attempts_to_its_callback_and_by_all_to_the_
             let sent = sent.get(&class).copied().unwrap_or(0);
             assert!(told[class.as_str()].as_u64().unwrap() <= sent, "{target}: {class}");
         }
+        let unclassified = "brownout_attempts_unclassified_total";
+        counted(&scene.callback, unclassified, target, "", count("unclassified")).await;
         for daemon in [&scene.callback, &scene.reporter] {
             counted(daemon, "brownout_requests_total", target, FIRST, count("calls")).await;
         }
