@@ -10,8 +10,10 @@ that state, and prints what the proxy's own metrics say at that moment.
 
 import concurrent.futures
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,6 +45,11 @@ general_settings: {{master_key: {KEY}}}
 SEARCH_MAX = 2_000
 
 
+def end_with_me():
+    """Has the kernel end this process when its parent is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 class Proxy:
     def __init__(self, directory):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -62,6 +69,7 @@ class Proxy:
                 env={**os.environ, **settings},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=end_with_me if sys.platform == "linux" else None,
             )
         while not self.lives():
             time.sleep(0.1)
@@ -142,7 +150,8 @@ def main(directory):
             kinds = [False] * CALLS + [True] * CALLS
             with concurrent.futures.ThreadPoolExecutor(8) as threads:
                 ends = list(threads.map(lambda stream: proxy.call(provider, stream), kinds))
-            print(json.dumps({"target": f"{provider}/m", **seen(list(zip(ends, kinds)))}), flush=True)
+            counts = seen(list(zip(ends, kinds)))
+            print(json.dumps({"target": f"{provider}/m", **counts}), flush=True)
         for line in sys.stdin:
             print(json.dumps(search(proxy, **json.loads(line))), flush=True)
     finally:
