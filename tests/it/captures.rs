@@ -194,8 +194,7 @@ fn basis(client: &Client, sighting: &Sighting) -> Basis {
 
 /// The attempts told of: one by one, or as a number with the last of them.
 fn told(sightings: &[Sighting]) -> u32 {
-    let numbered = sightings.iter().map(|sighting| 1 + sighting.resends).max();
-    numbered.unwrap_or(0).max(sightings.len() as u32)
+    sightings.iter().map(|sighting| 1 + sighting.resends).sum()
 }
 
 /// The cases of a client's file.

@@ -38,11 +38,17 @@ fn headers(retries: u32, fallbacks: u32) -> Value {
         "x-litellm-attempted-fallbacks": fallbacks}})
 }
 
+fn check(cases: &[(&str, Value, &str)]) {
+    for (what, record, expected) in cases {
+        assert_eq!(say(record), *expected, "{what}");
+    }
+}
+
 #[test]
-fn a_record_stands_for_what_its_maker_tells_of() {
+fn the_proxy_tells_of_a_first_failure_and_numbers_successes() {
     let proxy = json!({"user_api_key_request_route": "/v1/chat/completions"});
     let failed = json!({"error_code": "500", "error_message": "Overloaded"});
-    for (what, record, expected) in [
+    check(&[
         // The proxy's failure is the first try; what follows is known where it is numbered.
         (
             "a failure of the proxy",
@@ -75,7 +81,13 @@ fn a_record_stands_for_what_its_maker_tells_of() {
             json!({"metadata": proxy, "model_group": "g", "hidden_params": headers(1, 1)}),
             "Attempt Some(3) call 1",
         ),
-        // A router tells of each try.
+    ]);
+}
+
+#[test]
+fn a_program_tells_of_each_try_unless_a_client_below_hides_some() {
+    let failed = json!({"error_code": "500", "error_message": "Overloaded"});
+    check(&[
         (
             "a router",
             json!({"model_group": "g", "status": "failure", "error_information": failed}),
@@ -91,7 +103,6 @@ fn a_record_stands_for_what_its_maker_tells_of() {
             json!({"model_group": "g", "trace_id": "monday", "hidden_params": headers(2, 0)}),
             "Attempt Some(3) - 0",
         ),
-        // The SDK alone.
         ("a bare call", json!({}), "Attempt None call 0"),
         ("metadata of another form", json!({"metadata": "none"}), "Attempt None call 0"),
         (
@@ -99,7 +110,13 @@ fn a_record_stands_for_what_its_maker_tells_of() {
             json!({"custom_llm_provider": "openai"}),
             "Operation None call 0",
         ),
-        // Nobody was asked.
+    ]);
+}
+
+#[test]
+fn what_litellm_does_itself_is_the_gateways() {
+    let proxy = json!({"user_api_key_request_route": "/v1/chat/completions"});
+    check(&[
         ("its cache", json!({"cache_hit": true}), "gateway"),
         (
             "all deployments rest",
@@ -109,7 +126,5 @@ fn a_record_stands_for_what_its_maker_tells_of() {
             "gateway",
         ),
         ("another proxy", json!({"custom_llm_provider": "litellm_proxy"}), "gateway"),
-    ] {
-        assert_eq!(say(&record), expected, "{what}");
-    }
+    ]);
 }

@@ -4,8 +4,8 @@
 //! the message is.
 //!
 //! The proxy makes such a span of the first failed try of a call and of its success, as it does for
-//! its callback. Spans of LiteLLM in a program do not say whether a router made them, which tells of
-//! each try, or the client of OpenAI below, which hides its own.
+//! its callback. Spans of LiteLLM in a program do not say whether a router made them, which tells
+//! of each try, or the client of OpenAI below, which hides its own.
 
 use crate::intake::sighting::{Basis, Ending, Ignored, Layer, Reading, Sighting};
 
