@@ -184,6 +184,9 @@ impl Layer {
     pub const fn can_clear(self, basis: Basis) -> bool {
         let sees_retries = match basis {
             Basis::Attempt => true,
+            // The calls of LiteLLM's callback are those that a client below retries unseen; where
+            // it counts retries it tells of attempts.
+            Basis::Operation if matches!(self, Self::LiteLlmCallback) => false,
             Basis::Operation => matches!(self.retries(), Retries::Told | Retries::Counted),
         };
         self.sees_stream_failures() && sees_retries
@@ -201,6 +204,8 @@ mod tests {
             (Layer::Report, Basis::Operation, true),
             (Layer::AnthropicSdk, Basis::Operation, true),
             (Layer::GenAi, Basis::Operation, false),
+            (Layer::LiteLlmCallback, Basis::Attempt, true),
+            (Layer::LiteLlmCallback, Basis::Operation, false),
             (Layer::VercelAi, Basis::Attempt, false),
             (Layer::OpenLlmetry, Basis::Operation, false),
             (Layer::Http, Basis::Attempt, false),

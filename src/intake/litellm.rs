@@ -5,8 +5,10 @@
 //! the latter `application/json` too, so the form is told from the bytes.
 //!
 //! LiteLLM maps Anthropic's overload, resets and much else to 500: its 500 is no evidence, the
-//! message is. It tells of at most one failure for each call and numbers the retries of those that
-//! succeeded, so a record stands for an operation.
+//! message is. What a record stands for depends on who made it, see [`Origin`].
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -31,6 +33,29 @@ const RETRIES_MAX: f64 = 1_000.0;
 
 /// The status that LiteLLM gives to errors it has no other for.
 const UNKNOWN_STATUS: u16 = 500;
+
+/// Another LiteLLM behind this one: a gateway, which tells of its calls itself.
+const GATEWAY: &str = "litellm_proxy";
+
+/// Providers that LiteLLM asks without an SDK in between, so that nothing retries unseen: one
+/// request a record with 1.80, 1.106 and 1.110. The others go through the client of OpenAI, which
+/// retries twice by itself unless the caller forbids it, and no record says whether he did.
+const ASKED_ONCE: [&str; 14] = [
+    "anthropic",
+    "azure_ai",
+    "bedrock",
+    "cohere",
+    "cohere_chat",
+    "databricks",
+    "deepseek",
+    "fireworks_ai",
+    "gemini",
+    "groq",
+    "huggingface",
+    "mistral",
+    "openrouter",
+    "xai",
+];
 
 /// Takes batches of payloads. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,6 +104,12 @@ struct Payload<'a> {
     api_base: Loose<'a>,
     #[serde(borrow)]
     model: Loose<'a>,
+    #[serde(borrow)]
+    model_group: Loose<'a>,
+    #[serde(borrow)]
+    trace_id: Loose<'a>,
+    #[serde(borrow)]
+    metadata: Loose<'a>,
     #[serde(borrow, rename = "startTime")]
     start_time: Loose<'a>,
     #[serde(borrow, rename = "endTime")]
@@ -124,10 +155,24 @@ struct HiddenParams<'a> {
 struct Headers<'a> {
     #[serde(borrow, rename = "x-litellm-attempted-retries")]
     attempted_retries: Loose<'a>,
+    #[serde(borrow, rename = "x-litellm-attempted-fallbacks")]
+    attempted_fallbacks: Loose<'a>,
     #[serde(borrow, rename = "request-id")]
     request_id: Loose<'a>,
     #[serde(borrow, rename = "llm_provider-request-id")]
     provider_request_id: Loose<'a>,
+}
+
+/// What only the proxy knows of a request; looked at for being there, and not kept.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    user_api_key_request_route: Loose<'a>,
+    #[serde(borrow)]
+    user_api_key_hash: Loose<'a>,
+    #[serde(borrow)]
+    requester_ip_address: Loose<'a>,
 }
 
 /// A value as it lies in the body.
@@ -163,26 +208,121 @@ impl<'a> Loose<'a> {
     }
 }
 
+/// Who made a record: the same fields mean different things.
+///
+/// All of it was seen against a provider that fails as told, with LiteLLM 1.80, 1.106 and 1.110
+/// (`docs/telemetry.md` has the table).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The proxy. Its records of one call share one object, which lets one failure through: the
+    /// *first* failed try, whatever came after it, so exactly the first attempt of the call. The
+    /// failures of later tries are never told, nor those on the model that it falls back to. Where
+    /// the call succeeded in the end, a second record says so, numbered unless it was a stream.
+    Proxy,
+    /// A router inside a program. Each try has an object of its own, so each is told, with its
+    /// class; what they have in common is the trace.
+    Router,
+    /// A bare call of the SDK. Its own retries are like the proxy's (one failure, the first); those
+    /// of the client underneath are not to be seen, and then the record is the last attempt's.
+    Sdk,
+}
+
+/// Which attempt a record is, and of what.
+struct Standing {
+    basis: Basis,
+    attempt: Option<u32>,
+    call: Option<String>,
+    resends: u32,
+}
+
+impl Origin {
+    fn of(payload: &Payload<'_>) -> Self {
+        let metadata = payload.metadata.0.map(RawValue::get);
+        let metadata: Option<Metadata<'_>> =
+            metadata.and_then(|metadata| serde_json::from_str(metadata).ok());
+        let is_proxy = metadata.is_some_and(|metadata| {
+            metadata.user_api_key_request_route.text().is_some()
+                || metadata.user_api_key_hash.text().is_some()
+                || metadata.requester_ip_address.text().is_some()
+        });
+        match (is_proxy, payload.model_group.text()) {
+            (true, _) => Self::Proxy,
+            (false, Some(_)) => Self::Router,
+            (false, None) => Self::Sdk,
+        }
+    }
+
+    /// What a record of this origin stands for. Without a number the first of a call is its first
+    /// attempt and the others are retries.
+    fn standing(self, payload: &Payload<'_>, headers: &Headers<'_>) -> Standing {
+        let number = |header: &Loose<'_>| {
+            header.number().map(|number| number.clamp(0.0, RETRIES_MAX) as u32)
+        };
+        let retries = number(&headers.attempted_retries);
+        let is_fallback = number(&headers.attempted_fallbacks).is_some_and(|count| count > 0);
+        let call = payload.litellm_call_id.owned();
+        let attempt = Standing { basis: Basis::Attempt, attempt: None, call, resends: 0 };
+        match self {
+            Self::Proxy => match retries {
+                // Of the model fallen back to only successes are told, so they are no first
+                // attempts: it would look well whatever it did.
+                Some(retries) if is_fallback => {
+                    Standing { attempt: Some(retries + 2), resends: retries, ..attempt }
+                }
+                Some(retries) => Standing {
+                    attempt: Some(retries + 1),
+                    resends: retries.saturating_sub(1),
+                    ..attempt
+                },
+                None => attempt,
+            },
+            Self::Router => match payload.trace_id.text().filter(|trace| is_own(trace)) {
+                // A fallback is the first attempt at another model.
+                Some(trace) => {
+                    let model = payload.model.text().unwrap_or_default();
+                    Standing { call: Some(format!("{trace} {model}")), ..attempt }
+                }
+                None => {
+                    Standing { attempt: retries.map(|retries| retries + 1), call: None, ..attempt }
+                }
+            },
+            Self::Sdk => {
+                let provider = payload.custom_llm_provider.text().unwrap_or_default();
+                let basis = match ASKED_ONCE.contains(&&*provider) {
+                    true => Basis::Attempt,
+                    false => Basis::Operation,
+                };
+                Standing { basis, ..attempt }
+            }
+        }
+    }
+}
+
+/// Whether a trace is one that LiteLLM made up for a call: those that callers name may hold many
+/// calls, and the failures of all but one would look like retries.
+fn is_own(trace: &str) -> bool {
+    trace.len() == 36 && trace.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
 fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
-    let payload: Payload<'_> = serde_json::from_slice(payload)
+    let mut payload: Payload<'_> = serde_json::from_slice(payload)
         .map_err(|error| Refusal::not_json(&error, "a JSON object"))?;
     let Some(status) = payload.status.text() else {
         return Ok(Reading::Ignored(Ignored::Unrelated));
     };
-    let error = payload.error_information.unwrap_or_default();
-    let category = error.error_rate_limit_category.text();
-    let is_own_limit = category.is_some_and(|category| category.starts_with("litellm"));
-    if payload.cache_hit.is_true() || is_own_limit {
-        return Ok(Reading::Ignored(Ignored::Gateway));
-    }
-    let hidden = payload.hidden_params.unwrap_or_default();
+    let error = payload.error_information.take().unwrap_or_default();
+    let hidden = payload.hidden_params.take().unwrap_or_default();
     let headers = hidden.additional_headers.unwrap_or_default();
     let ending = match &*status {
         "success" => Ending::Ok(None),
         "failure" => Ending::Failed(evidence(&error, &payload.error_str)),
         _ => return Ok(Reading::Ignored(Ignored::Unrelated)),
     };
-    let retries = headers.attempted_retries.number().unwrap_or(0.0).clamp(0.0, RETRIES_MAX) as u32;
+    if is_its_own(&payload, &error) {
+        return Ok(Reading::Ignored(Ignored::Gateway));
+    }
+    let Standing { basis, attempt, call, resends } =
+        Origin::of(&payload).standing(&payload, &headers);
     let (started, ended) = (payload.start_time.number(), payload.end_time.number());
     let first = payload.completion_start_time.number().filter(|first| Some(*first) < ended);
     let since_start = |end: Option<f64>| seconds(end? - started?);
@@ -196,18 +336,29 @@ fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
         at: ended.and_then(seconds).map(|since| Timestamp::default().plus(since)),
         duration: since_start(ended),
         time_to_first_token: since_start(first),
-        attempt: Some(retries + 1),
-        resends: retries,
+        attempt,
+        resends,
         request_id: request_id.iter().find_map(Loose::owned),
-        call: payload.litellm_call_id.owned(),
+        call,
         replay_key: payload.litellm_call_id.text().map(|call| {
             let field = |field: &Loose<'_>| field.owned().unwrap_or_default();
             let (start, base) = (field(&payload.start_time), field(&payload.api_base));
             format!("{call} {status} {start} {base}")
         }),
         ending,
-        ..Sighting::new(Layer::LiteLlmCallback, Basis::Operation)
+        ..Sighting::new(Layer::LiteLlmCallback, basis)
     })))
+}
+
+/// Whether a record is the gateway's own doing, and no provider was asked: an answer from its
+/// cache, one of its limits, a group whose deployments all rest, or a call of another LiteLLM.
+fn is_its_own(payload: &Payload<'_>, error: &ErrorInformation<'_>) -> bool {
+    let category = error.error_rate_limit_category.text();
+    let provider = payload.custom_llm_provider.text();
+    payload.cache_hit.is_true()
+        || category.is_some_and(|category| category.starts_with("litellm"))
+        || provider.as_deref() == Some(GATEWAY)
+        || (provider.is_none() && payload.api_base.text().is_none())
 }
 
 fn evidence(error: &ErrorInformation<'_>, error_str: &Loose<'_>) -> Evidence {

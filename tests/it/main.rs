@@ -15,6 +15,7 @@ mod golden;
 mod grpc;
 mod health;
 mod intake;
+mod litellm;
 mod mock;
 mod once;
 mod plan;

@@ -1,7 +1,7 @@
 //! The attributes that are kept, and no others.
 
 /// Every attribute that a reader looks at, sorted. None of them holds a prompt or an answer.
-pub(super) const KEPT: [&str; 57] = [
+pub(super) const KEPT: [&str; 58] = [
     "ai.model.id",
     "ai.model.provider",
     "ai.operationId",
@@ -46,6 +46,7 @@ pub(super) const KEPT: [&str; 57] = [
     "llm.provider",
     "llm.request.model_name",
     "llm.system",
+    "metadata.user_api_key_request_route",
     "model",
     "model_name",
     "openinference.span.kind",

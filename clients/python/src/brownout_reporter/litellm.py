@@ -65,6 +65,9 @@ _OTHER_TRANSPORT = {
 _REMEMBERED = 2_000
 _MARK = "_brownout_reported"
 
+#: LiteLLM's name for a stream that failed after its beginning.
+_BROKE_OFF = "MidStreamFallbackError"
+
 
 class BrownoutLogger(CustomLogger):  # type: ignore[misc]
     """Reports LiteLLM's attempts: `litellm.callbacks = [BrownoutLogger()]`."""
@@ -88,6 +91,15 @@ class BrownoutLogger(CustomLogger):  # type: ignore[misc]
         fallback_depth: Optional[int] = None,
     ) -> None:
         self._safely(self._failed, request_data, exception, True)
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: Mapping[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: Any,
+        traceback_str: Optional[str] = None,
+    ) -> None:
+        self._safely(self._broke_off, request_data, original_exception)
 
     async def async_log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -181,6 +193,27 @@ class BrownoutLogger(CustomLogger):  # type: ignore[misc]
         start = start_time if start_time is not None else details.get("start_time")
         record["ms"] = _ms(start, end_time)
         self._report(_without_format(record))
+
+    def _broke_off(self, request_data: Mapping[str, Any], exception: BaseException) -> None:
+        """A stream of the proxy's that failed after its beginning.
+
+        The proxy tells its events of one failure a request. Where an earlier try was that one, only
+        the proxy's own hook hears of the stream; it knows the group, the exception the deployment.
+        """
+        broken = next((e for e in _chain(exception) if type(e).__name__ == _BROKE_OFF), None)
+        if broken is None:
+            return
+        metadata = _metadata(request_data)
+        kwargs = {
+            "model": _get(broken, "model"),
+            "custom_llm_provider": _get(broken, "llm_provider"),
+            "api_base": metadata.get("api_base"),
+            "metadata": metadata,
+            "litellm_call_id": request_data.get("litellm_call_id"),
+            # Some content had come, or this would be another exception; when is not known here.
+            "completion_start_time": 0,
+        }
+        self._failed(kwargs, broken, False)
 
     def _told_before(
         self, kwargs: Mapping[str, Any], exception: BaseException, is_hook: bool

@@ -2,6 +2,10 @@
 //!
 //! LiteLLM turns many errors into 500, Anthropic's overload among them, so its 500 is no evidence;
 //! the message is.
+//!
+//! The proxy makes such a span of the first failed try of a call and of its success, as it does for
+//! its callback. Spans of LiteLLM in a program do not say whether a router made them, which tells
+//! of each try, or the client of OpenAI below, which hides its own.
 
 use crate::intake::sighting::{Basis, Ending, Ignored, Layer, Reading, Sighting};
 
@@ -17,10 +21,16 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
     if model.is_none() || record.name == "raw_gen_ai_request" {
         return ignored(Ignored::Wrapper);
     }
+    // The route at the proxy that was called: nothing else has one.
+    let basis = match attributes.text(&["metadata.user_api_key_request_route"]) {
+        Some(_) => Basis::Attempt,
+        None => Basis::Operation,
+    };
     let mut sighting = Sighting {
         // The deployment, not the name of the group that callers use.
         model: owned(model),
-        ..gen_ai_sighting(record, Layer::LiteLlmSpan, Basis::Operation)
+        call: owned(attributes.text(&["litellm.call_id"])),
+        ..gen_ai_sighting(record, Layer::LiteLlmSpan, basis)
     };
     if let Ending::Failed(evidence) = &mut sighting.ending {
         evidence.status.take_if(|status| *status == 500);

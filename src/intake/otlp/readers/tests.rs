@@ -203,6 +203,14 @@ fn spans_are_read_by_meaning() {
             ],
             "operation anthropic/claude-opus-4-7 overloaded first",
         ),
+        (
+            "litellm",
+            vec![
+                ("litellm.provider.model", json!("anthropic/claude-opus-4-7")),
+                ("metadata.user_api_key_request_route", json!("/v1/chat/completions")),
+            ],
+            "attempt anthropic/claude-opus-4-7 ok first",
+        ),
         // A failure inside a stream has the status 200.
         (
             "com.anthropic.sdk.typescript",
