@@ -4,6 +4,7 @@
 mod backfill;
 mod captures;
 mod classify;
+mod clients;
 mod config;
 mod cron;
 mod daemon;
