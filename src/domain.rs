@@ -8,6 +8,7 @@
 pub mod time;
 pub mod target;
 pub mod model_name;
+pub mod layer;
 pub mod outcome;
 pub mod tally;
 pub mod histogram;

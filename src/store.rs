@@ -16,7 +16,10 @@ mod book;
 mod counts;
 mod egress;
 mod judge;
+mod latency;
+mod operations;
 mod pages;
+mod panel;
 mod ring;
 #[cfg(test)]
 mod tests;

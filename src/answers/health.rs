@@ -5,6 +5,7 @@
 //! probes cost, and with numbers at three significant digits, so that a quiet system answers 304.
 
 mod document;
+mod operations;
 mod probes;
 mod status_page;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::layer::{Basis, Layer};
 use super::target::Target;
 use super::time::Timestamp;
 
@@ -228,7 +229,8 @@ pub struct Scope {
     pub account: Option<Arc<str>>,
 }
 
-/// One attempt (or `count` alike ones) that ended.
+/// One attempt (or `count` alike ones) that ended, or one operation where that is all that the
+/// source knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Whom it was sent to.
@@ -237,6 +239,10 @@ pub struct Outcome {
     pub scope: Scope,
     /// Who saw it.
     pub source: Source,
+    /// What kind of source told.
+    pub layer: Layer,
+    /// Whether it stands for an attempt or for the caller's call.
+    pub basis: Basis,
     /// When the attempt ended.
     pub at: Timestamp,
     /// What it ended as.
@@ -251,15 +257,27 @@ pub struct Outcome {
     pub time_to_first_token: Option<Duration>,
     /// How many attempts this stands for, at least 1.
     pub count: u32,
+    /// Attempts before this one of which it is only known that they happened, not what they
+    /// ended as.
+    pub unclassified: u32,
+    /// When the same attempt was counted as `ok` on its first content: this outcome takes the
+    /// place of that one.
+    pub replaces: Option<Timestamp>,
 }
 
 impl Outcome {
     /// A single first attempt without measurements.
     pub fn new(target: Target, source: Source, at: Timestamp, class: Class) -> Self {
+        let layer = match source {
+            Source::Client => Layer::Report,
+            Source::Probe => Layer::Probe,
+        };
         Self {
             target,
             scope: Scope::default(),
             source,
+            layer,
+            basis: Basis::Attempt,
             at,
             class,
             attempt: Attempt::First,
@@ -267,7 +285,14 @@ impl Outcome {
             duration: None,
             time_to_first_token: None,
             count: 1,
+            unclassified: 0,
+            replaces: None,
         }
+    }
+
+    /// Whether it ended `ok` and is evidence that first attempts do.
+    pub fn can_clear(&self) -> bool {
+        self.class == Class::Ok && self.layer.can_clear(self.basis)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::layer::Basis;
 use super::outcome::Signal;
 
 /// What is published about one signal.
@@ -107,6 +108,17 @@ impl Reason {
     }
 }
 
+/// What is published of one signal where attempts say one thing and operations another.
+///
+/// Attempts decide. Operations stand in where attempts say nothing, and where they look worse:
+/// a call that failed after its retries proves at least as much trouble as a first attempt did.
+pub fn weigh(attempts: SignalState, operations: SignalState) -> (SignalState, Basis) {
+    if operations > attempts {
+        return (operations, Basis::Operation);
+    }
+    (attempts, Basis::Attempt)
+}
+
 /// The facts a target's state is decided from.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
@@ -175,6 +187,20 @@ mod tests {
         ] {
             let facts = Facts { signals, stale: false, egress: false };
             assert_eq!(decide(&facts), (state, reason), "{signals:?}");
+        }
+    }
+
+    #[test]
+    fn operations_stand_in_for_attempts_and_raise_but_never_clear() {
+        for (attempts, operations, state, basis) in [
+            (Unknown, Healthy, Healthy, Basis::Operation),
+            (Unknown, Overloaded, Overloaded, Basis::Operation),
+            (Healthy, Degraded, Degraded, Basis::Operation),
+            (Overloaded, Healthy, Overloaded, Basis::Attempt),
+            (Healthy, Unknown, Healthy, Basis::Attempt),
+            (Unknown, Unknown, Unknown, Basis::Attempt),
+        ] {
+            assert_eq!(weigh(attempts, operations), (state, basis), "{attempts:?} {operations:?}");
         }
     }
 

@@ -26,6 +26,32 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// How many numbers a tally is.
+    pub const COUNTS: usize = 6 + Signal::COUNT;
+
+    /// The numbers, in the order of the fields.
+    pub fn to_counts(&self) -> [u64; Self::COUNTS] {
+        let [overload, outage, rate_limit] = self.first_failures;
+        [
+            self.attempts,
+            self.ok,
+            self.overloaded,
+            self.rate_limited,
+            self.unavailable,
+            self.first_ok,
+            overload,
+            outage,
+            rate_limit,
+        ]
+    }
+
+    /// The tally of these numbers.
+    pub fn from_counts(counts: [u64; Self::COUNTS]) -> Self {
+        let [attempts, ok, overloaded, rate_limited, unavailable, first_ok, rest @ ..] = counts;
+        let first_failures: [u64; Signal::COUNT] = rest;
+        Self { attempts, ok, overloaded, rate_limited, unavailable, first_ok, first_failures }
+    }
+
     /// Counts `count` attempts of one class.
     pub fn add(&mut self, class: Class, attempt: Attempt, count: u64) {
         self.attempts += count;
@@ -50,6 +76,22 @@ impl Tally {
             self.first_ok += count;
         } else if let Some(signal) = class.signal() {
             self.first_failures[signal.index()] += count;
+        }
+    }
+
+    /// Takes `count` attempts of one class back, as far as they are there.
+    pub fn take_back(&mut self, class: Class, attempt: Attempt, count: u64) {
+        let mut other = Self::default();
+        other.add(class, attempt, count);
+        let take = |mine: &mut u64, theirs: u64| *mine = mine.saturating_sub(theirs);
+        take(&mut self.attempts, other.attempts);
+        take(&mut self.ok, other.ok);
+        take(&mut self.overloaded, other.overloaded);
+        take(&mut self.rate_limited, other.rate_limited);
+        take(&mut self.unavailable, other.unavailable);
+        take(&mut self.first_ok, other.first_ok);
+        for (mine, theirs) in self.first_failures.iter_mut().zip(other.first_failures) {
+            take(mine, theirs);
         }
     }
 

@@ -25,7 +25,7 @@ const REJECT_REASONS: [&str; 6] =
     ["malformed", "missing_field", "invalid_field", "too_old", "too_new", "too_large"];
 
 /// Why a record of telemetry that is in order is not counted.
-const IGNORED_REASONS: [&str; 5] = ["unrelated", "wrapper", "gateway", "no_model", "operation"];
+const IGNORED_REASONS: [&str; 4] = ["unrelated", "wrapper", "gateway", "no_model"];
 
 /// The rules of the classification.
 const MATCHED_BY: [&str; 11] = [

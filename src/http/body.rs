@@ -113,6 +113,15 @@ fn busy() -> ApiError {
 }
 
 impl Received {
+    /// The same with what is inside a frame around it: `open` gives that and its encoding.
+    pub(super) fn opened(
+        self,
+        open: impl FnOnce(&Bytes) -> Result<(Bytes, &'static str), ApiError>,
+    ) -> Result<Self, ApiError> {
+        let (wire, encoding) = open(&self.wire)?;
+        Ok(Self { wire, encoding: encoding.to_owned(), _held: self._held })
+    }
+
     /// Whether it is read so quickly that it need not leave the async threads.
     pub(super) fn is_quick(&self) -> bool {
         matches!(self.encoding.as_str(), "" | "identity") && self.wire.len() <= QUICK_BYTES_MAX

@@ -9,6 +9,9 @@ use http::StatusCode;
 use http::header::{self, HeaderValue};
 use serde::Serialize;
 
+/// What goes with 401.
+pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"brownout\"");
+
 /// An error as the caller sees it.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -70,8 +73,7 @@ impl IntoResponse for ApiError {
             .expect("plain structs serialise");
         let mut response = json(self.status, body);
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer realm=\"brownout\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
         }
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

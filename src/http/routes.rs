@@ -1,5 +1,6 @@
 //! The routes, one handler each; those with more to them have a file of their own.
 
+mod grpc;
 mod health;
 mod hours;
 mod probe;
@@ -17,7 +18,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::answers::page;
 use crate::ground::self_stats::Route;
@@ -34,12 +35,13 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 /// All routes.
 pub fn router(context: Context) -> Router {
     Router::new()
-        .route("/", get(landing))
+        .route("/", get(landing).post(unknown_path))
         .route("/metrics", get(scrape::metrics))
         .route("/v1/outcomes", post(reports::outcomes))
         .route("/v1/traces", post(telemetry::traces))
         .route("/v1/logs", post(telemetry::logs))
         .route("/v1/metrics", post(telemetry::metrics))
+        .merge(grpc::router())
         .route("/v1/litellm", post(telemetry::litellm))
         .route("/v1/health", get(health::health_all))
         .route("/v1/health/", get(health::health_all))
@@ -60,6 +62,8 @@ pub fn router(context: Context) -> Router {
 async fn count_requests(State(context): State<Context>, request: Request, next: Next) -> Response {
     let route = route_of(request.uri().path());
     let response = next.run(request).await;
+    // What a body told may be more than the path did.
+    let route = response.extensions().get().copied().unwrap_or(route);
     context.stats.count_request(route, response.status().as_u16());
     response
 }
@@ -74,6 +78,7 @@ fn route_of(path: &str) -> Route {
         "/v1/hours" => Route::Hours,
         "/-/healthy" | "/-/ready" | "/-/reload" => Route::Lifecycle,
         "/probe" => Route::Probes,
+        _ if grpc::METHODS.contains(&path) => Route::Telemetry,
         _ if path == "/v1/probes" || path.starts_with("/v1/probes/") => Route::Probes,
         _ if path == "/v1/health" || path.starts_with("/v1/health/") => Route::Health,
         _ => Route::Other,
@@ -145,7 +150,17 @@ fn shutting_down() -> ApiError {
     ApiError::new(status, "shutting_down", "brownout is shutting down", "try again after it is up")
 }
 
-async fn unknown_path() -> ApiError {
+/// What is no route may still be an export: clients post to the URL they are given.
+async fn unknown_path(State(context): State<Context>, request: Request) -> Response {
+    if grpc::is_call(request.headers()) {
+        return grpc::unknown_method();
+    }
+    let is_post = request.method() == Method::POST;
+    let export = if is_post { telemetry::elsewhere(&context, request).await } else { None };
+    export.unwrap_or_else(|| nothing_here().into_response())
+}
+
+fn nothing_here() -> ApiError {
     ApiError::new(
         StatusCode::NOT_FOUND,
         "unknown_path",

@@ -13,6 +13,7 @@ mod json;
 mod protobuf;
 mod readers;
 mod record;
+mod shape;
 
 use crate::domain::time::Timestamp;
 
@@ -20,6 +21,7 @@ use super::door::Door;
 use super::sighting::{Reading, Taken};
 
 use record::Sink;
+pub use shape::Kind;
 
 /// Records kept of one export. Batches of exporters hold hundreds, of collectors some thousands.
 pub const RECORDS_MAX: usize = 20_000;

@@ -5,13 +5,14 @@
 //! evidence. What is counted of it is decided here, in one place.
 //!
 //! Attempts and operations are kept apart. Most libraries tell of the caller's call and hide the
-//! retries inside it: two overloads and a success look like one success. Such sightings say
-//! nothing about first attempts, so they make no outcome; they are only counted as left out.
+//! retries inside it: two overloads and a success look like one success. Such sightings make
+//! outcomes of their own basis, which the store never adds to attempts.
 
 use std::time::Duration;
 
 use crate::domain::classify::{MatchedBy, Reported, Transport, classify_reported};
-use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
+pub use crate::domain::layer::{Basis, Layer};
+use crate::domain::outcome::{Attempt, Class, Outcome, Source};
 use crate::domain::target::{NAME_BYTES_MAX, OTHER};
 use crate::domain::time::Timestamp;
 use crate::ground::catalog;
@@ -22,43 +23,6 @@ use super::refusal::{Refusal, RejectReason};
 
 /// Refusals that one answer repeats; the rest is only counted.
 const REFUSALS_TOLD_MAX: usize = 3;
-
-/// The layer of a client that told, best first: what a lower one says of a call is of no use where
-/// a higher one tells of the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// Spans that the Anthropic SDKs make themselves.
-    AnthropicSdk,
-    /// OpenTelemetry's instrumentations for generative AI.
-    GenAi,
-    /// The Vercel AI SDK.
-    VercelAi,
-    /// OpenInference.
-    OpenInference,
-    /// OpenLLMetry.
-    OpenLlmetry,
-    /// LiteLLM's generic API callback.
-    LiteLlmCallback,
-    /// LiteLLM's spans.
-    LiteLlmSpan,
-    /// Events and spans of Claude Code.
-    ClaudeCode,
-    /// Events of Codex CLI.
-    Codex,
-    /// Events of Gemini CLI.
-    GeminiCli,
-    /// Spans of an HTTP client.
-    Http,
-}
-
-/// What one sighting stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Basis {
-    /// One HTTP exchange.
-    Attempt,
-    /// The caller's call, with the retries inside it hidden.
-    Operation,
-}
 
 /// How it ended, as far as the layer knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,31 +118,11 @@ pub enum Ignored {
     Gateway,
     /// It is an attempt of which nobody says which model it asked.
     NoModel,
-    /// It is a call whose attempts are hidden.
-    Operation,
-}
-
-impl Layer {
-    /// All layers, best first.
-    pub const ALL: [Self; 11] = [
-        Self::AnthropicSdk,
-        Self::GenAi,
-        Self::VercelAi,
-        Self::OpenInference,
-        Self::OpenLlmetry,
-        Self::LiteLlmCallback,
-        Self::LiteLlmSpan,
-        Self::ClaudeCode,
-        Self::Codex,
-        Self::GeminiCli,
-        Self::Http,
-    ];
 }
 
 impl Ignored {
     /// All reasons.
-    pub const ALL: [Self; 5] =
-        [Self::Unrelated, Self::Wrapper, Self::Gateway, Self::NoModel, Self::Operation];
+    pub const ALL: [Self; 4] = [Self::Unrelated, Self::Wrapper, Self::Gateway, Self::NoModel];
 
     /// The value of the `reason` label.
     pub const fn as_str(self) -> &'static str {
@@ -187,7 +131,6 @@ impl Ignored {
             Self::Wrapper => "wrapper",
             Self::Gateway => "gateway",
             Self::NoModel => "no_model",
-            Self::Operation => "operation",
         }
     }
 }
@@ -235,18 +178,14 @@ impl Sighting {
             .resolve(provider, host, model)
             .map_err(|error| Refusal::new(RejectReason::InvalidField, error.to_string()))?;
         let (class, code, matched_by) = self.ending.class(target.provider.as_str());
-        let outcome = Outcome {
-            target,
-            scope: Scope::default(),
-            source: Source::Client,
-            at,
-            class,
-            attempt: self.attempt.map_or(Attempt::First, Attempt::from_number),
-            code,
-            duration: self.duration,
-            time_to_first_token: self.time_to_first_token,
-            count: 1,
-        };
+        let mut outcome = Outcome::new(target, Source::Client, at, class);
+        outcome.layer = self.layer;
+        outcome.basis = self.basis;
+        outcome.attempt = Attempt::from_number(self.attempt.unwrap_or(self.resends + 1));
+        outcome.unclassified = self.resends;
+        outcome.code = code;
+        outcome.duration = self.duration;
+        outcome.time_to_first_token = self.time_to_first_token;
         Ok(Classified { outcome, matched_by })
     }
 }
@@ -379,10 +318,7 @@ fn readable(reading: Reading, names: &Names) -> Result<Box<Sighting>, Ignored> {
         let is_known = sighting.host.as_deref().is_some_and(|host| names.serves(host));
         return Err(if is_known { Ignored::NoModel } else { Ignored::Unrelated });
     }
-    match sighting.basis {
-        Basis::Attempt => Ok(sighting),
-        Basis::Operation => Err(Ignored::Operation),
-    }
+    Ok(sighting)
 }
 
 fn outcome(sighting: &Sighting, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {

@@ -148,7 +148,7 @@ impl Book {
         }
         let fresh = arrival == Arrival::Live && age <= FRESH_MAX;
         if fresh && !entry.target.is_other() {
-            entry.judge.feed(outcome);
+            entry.judge.feed(outcome, &self.grids);
             self.reach.add(outcome, now);
         }
     }
@@ -317,6 +317,8 @@ impl Entry {
             counters: self.counts.counters(),
             hours: self.counts.hours(),
             probe: self.probe.clone(),
+            operations: self.counts.operations(now),
+            coverage: self.counts.coverage(),
         }
     }
 }

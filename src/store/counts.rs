@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Signal, Source};
-use crate::domain::sketch::Sketch;
+use crate::domain::layer::Basis;
+use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::tally::Tally;
 use crate::domain::time::{Hour, MINUTE_MS, SECOND_MS, Timestamp};
 
+use super::latency::Latency;
+use super::operations::OperationCounts;
 use super::ring::Ring;
-use super::snapshot::{Code, Counters, LatencyView, SourceCounters, Windows};
+use super::snapshot::{
+    Code, Counters, Heard, LatencyView, OperationsView, SourceCounters, Windows,
+};
 
 /// Different status codes kept per series; the next one counts as `other`. Providers use about a
 /// dozen, so more means garbage from a client.
@@ -22,24 +26,22 @@ const SERIES_MAX: usize = 32;
 /// the one that the oldest minute lies in.
 const HOURS_KEPT: usize = 26;
 
-/// Each latency sketch covers this long; quantiles read the running one and the one before.
-const LATENCY_SPAN_MS: u64 = 5 * MINUTE_MS;
-
-/// Counts in a window's slot: the tally's nine, in the order of [`tally_counts`].
-const TALLY_COUNTS: usize = 9;
-
 /// Everything counted about one target.
 #[derive(Clone, Debug)]
 pub(super) struct Counts {
     series: Vec<Series>,
     counters: Shared,
-    five_minutes: Ring<30, TALLY_COUNTS>,
-    one_hour: Ring<60, TALLY_COUNTS>,
-    one_day: Ring<144, TALLY_COUNTS>,
+    five_minutes: Ring<30, { Tally::COUNTS }>,
+    one_hour: Ring<60, { Tally::COUNTS }>,
+    one_day: Ring<144, { Tally::COUNTS }>,
     /// Attempts by source, beside `five_minutes`.
     recent_by_source: Ring<30, { Source::COUNT }>,
     latency: Latency,
     last_outcome_at: Option<Timestamp>,
+    /// Made when the first operation, or attempt without a class, comes.
+    operations: Option<Box<OperationCounts>>,
+    /// Which sources told, and when last.
+    coverage: Vec<Heard>,
 }
 
 /// Counters that are not split by source.
@@ -58,14 +60,6 @@ struct Series {
     counters: SourceCounters,
     /// Clock hours with at least one attempt, oldest first.
     hours: VecDeque<(Hour, Tally)>,
-}
-
-/// Two generations of sketches, so that quantiles forget.
-#[derive(Clone, Debug, Default)]
-struct Latency {
-    span: u64,
-    duration: [Sketch; 2],
-    time_to_first_token: [Sketch; 2],
 }
 
 /// How an outcome came: as it happens, or as history that only hours and windows want.
@@ -89,6 +83,8 @@ impl Counts {
             recent_by_source: Ring::new(10 * SECOND_MS),
             latency: Latency::default(),
             last_outcome_at: None,
+            operations: None,
+            coverage: Vec::new(),
         }
     }
 
@@ -98,32 +94,88 @@ impl Counts {
         // A client's clock may run ahead a little: its slot must not lie in the future, or it
         // would shut out what really happens then.
         let at = outcome.at.min(now);
-        let count = u64::from(outcome.count);
         // A misconfigured probe says something about us: Prometheus counts it, health does not.
         let about_us = outcome.source == Source::Probe && outcome.class.is_misconfigured_probe();
-        let series = self.series_mut(outcome);
         if !about_us {
-            add_to_hour(&mut series.hours, at.hour(), outcome, now.hour());
+            self.note(outcome, at, now);
+        }
+        let live = arrival == Arrival::Live;
+        if outcome.basis == Basis::Operation || outcome.unclassified > 0 {
+            self.operations.get_or_insert_default().add(outcome, at, live, now);
+        }
+        if outcome.basis == Basis::Operation {
+            return false;
+        }
+        if let Some(then) = outcome.replaces {
+            self.take_back_ok(outcome, then.min(now), live, now);
+        }
+        let series = self.series_mut(outcome);
+        let row = (!about_us).then(|| hour_row(&mut series.hours, at.hour(), now.hour())).flatten();
+        if let Some(tally) = row {
+            tally.add(outcome.class, outcome.attempt, u64::from(outcome.count));
         }
         let mut code_overflowed = false;
-        if arrival == Arrival::Live {
+        if live {
+            let count = u64::from(outcome.count);
             series.counters.by_class[outcome.attempt.index()][outcome.class.index()] += count;
-            code_overflowed = add_code(&mut series.counters, outcome.code, count);
+            // The response of what is replaced was counted when its headers came.
+            if outcome.replaces.is_none() {
+                code_overflowed = add_code(&mut series.counters, outcome.code, count);
+            }
         }
         if about_us {
             return code_overflowed;
         }
-        if arrival == Arrival::Live {
+        if live {
             self.add_shared(outcome, at);
         }
         self.add_to_windows(outcome, at, now);
         if outcome.class == Class::Ok {
             self.latency.observe(outcome, at, now);
         }
-        // What lies ahead was seen before the clock stepped back.
-        let earlier = self.last_outcome_at.filter(|last| *last <= now);
-        self.last_outcome_at = Some(earlier.map_or(at, |last| last.max(at)));
         code_overflowed
+    }
+
+    /// Remembers who told of what, and when.
+    fn note(&mut self, outcome: &Outcome, at: Timestamp, now: Timestamp) {
+        // What lies ahead was seen before the clock stepped back.
+        let later = |last: Timestamp| if last <= now { last.max(at) } else { at };
+        self.last_outcome_at = Some(self.last_outcome_at.map_or(at, later));
+        let (layer, basis) = (outcome.layer, outcome.basis);
+        match self.coverage.iter_mut().find(|heard| heard.layer == layer && heard.basis == basis) {
+            Some(heard) => heard.last_at = later(heard.last_at),
+            None => self.coverage.push(Heard { layer, basis, last_at: at }),
+        }
+    }
+
+    /// Takes the success back that this outcome replaces. The number of attempts that Prometheus
+    /// sees stays: what was a success becomes a failure.
+    fn take_back_ok(&mut self, outcome: &Outcome, then: Timestamp, live: bool, now: Timestamp) {
+        let (attempt, count) = (outcome.attempt, u64::from(outcome.count));
+        let take_back = |slot: &mut [u32; Tally::COUNTS]| {
+            let mut tally = Tally::from_counts(slot.map(u64::from));
+            tally.take_back(Class::Ok, attempt, count);
+            // Less than what fitted before.
+            *slot = tally.to_counts().map(|count| count as u32);
+        };
+        let slots = [
+            self.five_minutes.slot_mut(then, now),
+            self.one_hour.slot_mut(then, now),
+            self.one_day.slot_mut(then, now),
+        ];
+        slots.into_iter().flatten().for_each(take_back);
+        if let Some(slot) = self.recent_by_source.slot_mut(then, now) {
+            let sum = &mut slot[outcome.source.index()];
+            *sum = sum.saturating_sub(outcome.count);
+        }
+        let series = self.series_mut(outcome);
+        if let Some((_, tally)) = series.hours.iter_mut().find(|(hour, _)| *hour == then.hour()) {
+            tally.take_back(Class::Ok, attempt, count);
+        }
+        if live {
+            let ok = &mut series.counters.by_class[attempt.index()][Class::Ok.index()];
+            *ok = ok.saturating_sub(count);
+        }
     }
 
     fn series_mut(&mut self, outcome: &Outcome) -> &mut Series {
@@ -153,7 +205,8 @@ impl Counts {
         if outcome.attempt == Attempt::First {
             let hour = &mut self.counters.hour_of_day[at.hour().of_day()];
             let signal = outcome.class.signal();
-            if outcome.class == Class::Ok || signal.is_some() {
+            // A counter cannot take back the request that it counted with a success.
+            if outcome.replaces.is_none() && (outcome.class == Class::Ok || signal.is_some()) {
                 hour.requests += count;
             }
             if let Some(signal) = signal {
@@ -173,7 +226,7 @@ impl Counts {
     fn add_to_windows(&mut self, outcome: &Outcome, at: Timestamp, now: Timestamp) {
         let mut tally = Tally::default();
         tally.add(outcome.class, outcome.attempt, u64::from(outcome.count));
-        let counts = tally_counts(&tally);
+        let counts = tally.to_counts();
         for slot in [
             self.five_minutes.slot_mut(at, now),
             self.one_hour.slot_mut(at, now),
@@ -194,9 +247,9 @@ impl Counts {
 
     pub(super) fn windows(&self, now: Timestamp) -> Windows {
         Windows {
-            five_minutes: tally_of(self.five_minutes.sum(now)),
-            one_hour: tally_of(self.one_hour.sum(now)),
-            one_day: tally_of(self.one_day.sum(now)),
+            five_minutes: Tally::from_counts(self.five_minutes.sum(now)),
+            one_hour: Tally::from_counts(self.one_hour.sum(now)),
+            one_day: Tally::from_counts(self.one_day.sum(now)),
         }
     }
 
@@ -210,6 +263,17 @@ impl Counts {
 
     pub(super) fn latency(&self, now: Timestamp) -> LatencyView {
         self.latency.view(now)
+    }
+
+    pub(super) fn operations(&self, now: Timestamp) -> Option<OperationsView> {
+        self.operations.as_ref().map(|operations| operations.view(now))
+    }
+
+    /// Which sources told, best first.
+    pub(super) fn coverage(&self) -> Vec<Heard> {
+        let mut coverage = self.coverage.clone();
+        coverage.sort_unstable_by_key(|heard| (heard.layer, heard.basis));
+        coverage
     }
 
     pub(super) fn last_outcome_at(&self) -> Option<Timestamp> {
@@ -254,8 +318,9 @@ impl Counts {
     }
 }
 
-/// Adds to the row of one clock hour, and lets go of rows too old to be written again.
-fn add_to_hour(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, outcome: &Outcome, newest: Hour) {
+/// The row of one clock hour, unless it is too old to be kept; lets go of rows too old to be
+/// written again.
+fn hour_row(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, newest: Hour) -> Option<&mut Tally> {
     let oldest = (newest.index() + 1).saturating_sub(HOURS_KEPT as u64);
     while hours.front().is_some_and(|(hour, _)| hour.index() < oldest) {
         hours.pop_front();
@@ -265,7 +330,7 @@ fn add_to_hour(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, outcome: &Outcom
         hours.pop_back();
     }
     if hour.index() < oldest {
-        return;
+        return None;
     }
     let index = match hours.binary_search_by_key(&hour, |(hour, _)| *hour) {
         Ok(index) => index,
@@ -274,7 +339,7 @@ fn add_to_hour(hours: &mut VecDeque<(Hour, Tally)>, hour: Hour, outcome: &Outcom
             index
         }
     };
-    hours[index].1.add(outcome.class, outcome.attempt, u64::from(outcome.count));
+    Some(&mut hours[index].1)
 }
 
 /// Counts a status code; true when it had to go to `other`.
@@ -294,73 +359,5 @@ fn add_to_code(counters: &mut SourceCounters, code: Code, count: u64) {
     match counters.by_code.iter_mut().find(|(known, _)| *known == code) {
         Some((_, sum)) => *sum += count,
         None => counters.by_code.push((code, count)),
-    }
-}
-
-fn tally_counts(tally: &Tally) -> [u64; TALLY_COUNTS] {
-    let [overload, outage, rate_limit] = tally.first_failures;
-    [
-        tally.attempts,
-        tally.ok,
-        tally.overloaded,
-        tally.rate_limited,
-        tally.unavailable,
-        tally.first_ok,
-        overload,
-        outage,
-        rate_limit,
-    ]
-}
-
-fn tally_of(counts: [u64; TALLY_COUNTS]) -> Tally {
-    let [attempts, ok, overloaded, rate_limited, unavailable, first_ok, rest @ ..] = counts;
-    let first_failures: [u64; Signal::COUNT] = rest;
-    Tally { attempts, ok, overloaded, rate_limited, unavailable, first_ok, first_failures }
-}
-
-impl Latency {
-    fn observe(&mut self, outcome: &Outcome, at: Timestamp, now: Timestamp) {
-        self.turn(now);
-        let span = at.millis() / LATENCY_SPAN_MS;
-        let Some(generation) = self.span.checked_sub(span).filter(|age| *age < 2) else {
-            return;
-        };
-        let generation = usize::from(generation == 1);
-        if let Some(duration) = outcome.duration {
-            self.duration[generation].observe(duration, outcome.count);
-        }
-        if let Some(ttft) = outcome.time_to_first_token {
-            self.time_to_first_token[generation].observe(ttft, outcome.count);
-        }
-    }
-
-    /// Moves to the span of `now`, keeping the span before it; a clock that stepped back starts
-    /// afresh.
-    fn turn(&mut self, now: Timestamp) {
-        let span = now.millis() / LATENCY_SPAN_MS;
-        match span.checked_sub(self.span) {
-            Some(0) => return,
-            Some(1) => {
-                self.duration = [Sketch::default(), self.duration[0]];
-                self.time_to_first_token = [Sketch::default(), self.time_to_first_token[0]];
-            }
-            Some(2..) | None => {
-                self.duration = Default::default();
-                self.time_to_first_token = Default::default();
-            }
-        }
-        self.span = span;
-    }
-
-    fn view(&self, now: Timestamp) -> LatencyView {
-        let mut current = self.clone();
-        current.turn(now);
-        let [new, old] = &current.duration;
-        let [new_ttft, old_ttft] = &current.time_to_first_token;
-        LatencyView {
-            p50: new.quantile(old, 0.5),
-            p95: new.quantile(old, 0.95),
-            ttft_p50: new_ttft.quantile(old_ttft, 0.5),
-        }
     }
 }

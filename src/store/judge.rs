@@ -1,14 +1,17 @@
-//! The detectors of one target: a feed that fills up during a second, and a tick that drains it.
+//! What is believed of one target: a panel of detectors for attempts, one for operations where
+//! there are any, and what both together say.
 
 use std::time::Duration;
 
 use crate::domain::bounds::Thresholds;
-use crate::domain::detect::{Evidence, Filter, Grid};
+use crate::domain::detect::Grid;
+use crate::domain::layer::Basis;
 use crate::domain::outcome::{Attempt, Class, Outcome, Signal, Source};
-use crate::domain::state::{Facts, Reason, SignalState, TargetState, decide};
+use crate::domain::state::{Facts, Reason, SignalState, TargetState, decide, weigh};
 use crate::domain::time::Timestamp;
 
 use super::egress::Egress;
+use super::panel::{Panel, Watched};
 use super::snapshot::SignalView;
 
 /// In silence the filters relax a little every second. Showing that would make every health answer
@@ -22,6 +25,14 @@ pub(super) struct Grids([Grid; Signal::COUNT]);
 impl Grids {
     pub(super) fn new(thresholds: &Thresholds) -> Self {
         Self(Signal::ALL.map(|signal| Grid::new(thresholds.of(signal))))
+    }
+
+    pub(super) fn of(&self, signal: Signal) -> &Grid {
+        &self.0[signal.index()]
+    }
+
+    pub(super) fn each(&self) -> [&Grid; Signal::COUNT] {
+        self.0.each_ref()
     }
 
     /// Adopts other thresholds; tells which signals they changed.
@@ -38,8 +49,10 @@ impl Grids {
 /// What one target's detectors know.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
-    feed: Feed,
-    signals: [Watched; Signal::COUNT],
+    attempts: Panel,
+    /// Made when the first operation comes.
+    operations: Option<Box<Operations>>,
+    probe_interval: Option<Duration>,
     /// The signals as last shown, and when.
     shown: [SignalView; Signal::COUNT],
     shown_at: Timestamp,
@@ -51,34 +64,32 @@ pub(super) struct Judge {
     transitions: u64,
 }
 
-/// First attempts of the running second.
-#[derive(Clone, Copy, Debug, Default)]
-struct Feed {
-    ok: u64,
-    failures: [u64; Signal::COUNT],
-    /// Those of the outage failures that were of class `network`.
-    network: u64,
-    /// Failures of class `network` of earlier seconds, held back while it is open whose they are.
-    held: u64,
+/// What calls say whose attempts are hidden.
+#[derive(Clone, Debug)]
+struct Operations {
+    panel: Panel,
+    /// How many calls were retried, of those whose source tells: what their first attempts ended
+    /// as is not known, so it bounds what hides behind the successes.
+    retried: Watched,
+    calls: u64,
+    retried_calls: u64,
 }
 
-/// One signal's filter and what it takes to publish it.
-#[derive(Clone, Debug)]
-struct Watched {
-    filter: Filter,
-    evidence: Evidence,
-}
+/// What is published of the signals, in the order of [`Signal::ALL`].
+type Published = [(SignalState, Basis); Signal::COUNT];
 
 impl Judge {
     /// A target first known `now`, probed every `probe_interval` if at all.
     pub(super) fn new(grids: &Grids, probe_interval: Option<Duration>, now: Timestamp) -> Self {
-        let signals = grids.0.each_ref().map(|grid| Watched::new(grid, probe_interval));
+        let attempts = Panel::new(Basis::Attempt, grids, probe_interval);
+        let view = |signal| attempts.view(signal, SignalState::Unknown, grids);
         Self {
-            feed: Feed::default(),
-            shown: views(&signals, grids),
+            shown: Signal::ALL.map(view),
             shown_at: now,
             heard: false,
-            signals,
+            attempts,
+            operations: None,
+            probe_interval,
             state: TargetState::Unknown,
             reason: Reason::NoEvidence,
             stale: false,
@@ -91,48 +102,37 @@ impl Judge {
     ///
     /// Retries are correlated with what they repeat and say nothing new about the rate; a probe
     /// that is misconfigured says something about us, not about the provider.
-    pub(super) fn feed(&mut self, outcome: &Outcome) {
+    pub(super) fn feed(&mut self, outcome: &Outcome, grids: &Grids) {
         let misconfigured =
             outcome.source == Source::Probe && outcome.class.is_misconfigured_probe();
-        if outcome.attempt == Attempt::Retry || misconfigured {
+        // What completes a success that was counted on its first content is no other attempt.
+        let completes = outcome.replaces.is_some() && outcome.class == Class::Ok;
+        if misconfigured || completes {
             return;
         }
-        let count = u64::from(outcome.count);
-        if outcome.class == Class::Ok {
-            self.feed.ok += count;
-        } else if let Some(signal) = outcome.class.signal() {
-            self.feed.failures[signal.index()] += count;
-            if outcome.class == Class::Network {
-                self.feed.network += count;
+        match outcome.basis {
+            Basis::Attempt if outcome.attempt == Attempt::Retry => {}
+            Basis::Attempt => self.attempts.feed(outcome),
+            Basis::Operation => {
+                let interval = self.probe_interval;
+                let new = || Box::new(Operations::new(grids, interval));
+                self.operations.get_or_insert_with(new).feed(outcome);
             }
         }
     }
 
     /// Advances by `seconds`: the missing ones as empty, the last with what the feed holds.
     pub(super) fn tick(&mut self, grids: &Grids, seconds: u64, egress: Egress, now: Timestamp) {
-        let mut feed = std::mem::take(&mut self.feed);
-        let outage = &mut feed.failures[Signal::Outage.index()];
-        match egress {
-            Egress::Clear => *outage += feed.held,
-            Egress::Suspected => {
-                *outage -= feed.network;
-                self.feed.held = feed.held + feed.network;
-            }
-            // The fault is ours: none of it goes to the provider's account.
-            Egress::Certain => *outage -= feed.network,
+        let mut heard = self.attempts.tick(grids, seconds, egress);
+        if let Some(operations) = &mut self.operations {
+            heard |= operations.tick(grids, seconds, egress);
         }
-        for ((watched, grid), failures) in self.signals.iter_mut().zip(&grids.0).zip(feed.failures)
-        {
-            watched.tick(grid, seconds, feed.ok + failures, failures);
-        }
-        let heard = feed.ok > 0 || feed.failures.iter().any(|failures| *failures > 0);
         self.heard |= heard;
-        self.decide(grids, egress == Egress::Certain, now);
+        let published = self.decide(grids, egress == Egress::Certain, now);
         let silent_for_long = self.heard && now.since(self.shown_at) >= SHOWN_FOR;
         let states = |views: &[SignalView; Signal::COUNT]| views.each_ref().map(|v| v.state);
-        let views = views(&self.signals, grids);
-        if heard || silent_for_long || states(&views) != states(&self.shown) {
-            self.shown = views;
+        if heard || silent_for_long || published.map(|(state, _)| state) != states(&self.shown) {
+            self.shown = self.views(published, grids);
             self.shown_at = now;
         }
     }
@@ -144,32 +144,61 @@ impl Judge {
         grids: &Grids,
         probe_interval: Option<Duration>,
     ) {
-        self.signals[signal.index()] = Watched::new(&grids.0[signal.index()], probe_interval);
-        self.shown = views(&self.signals, grids);
+        self.attempts.restart(signal, grids, probe_interval);
+        if let Some(operations) = &mut self.operations {
+            operations.restart(signal, grids, probe_interval);
+        }
+        self.shown = self.views(self.published(grids).0, grids);
     }
 
     /// Adopts another probe interval: evidence from sparse probes stays valid for longer.
     pub(super) fn set_probe_interval(&mut self, probe_interval: Option<Duration>) {
-        for watched in &mut self.signals {
-            watched.evidence.set_probe_interval(probe_interval);
+        self.probe_interval = probe_interval;
+        self.attempts.set_probe_interval(probe_interval);
+        if let Some(operations) = &mut self.operations {
+            operations.panel.set_probe_interval(probe_interval);
         }
     }
 
-    fn decide(&mut self, grids: &Grids, egress: bool, now: Timestamp) {
-        let published = std::array::from_fn::<_, { Signal::COUNT }, _>(|index| {
-            self.signals[index].publish(&grids.0[index])
+    /// What is published of the signals, and whether the two that bear the state are unknown
+    /// because of their age.
+    fn published(&self, grids: &Grids) -> (Published, bool) {
+        let attempts = Signal::ALL.map(|signal| self.attempts.publish(signal, grids));
+        let operations = Signal::ALL.map(|signal| match &self.operations {
+            Some(operations) => operations.publish(signal, grids),
+            None => (SignalState::Unknown, false),
         });
-        let [overload, outage, _] = published;
-        let unknown = |(state, _): (SignalState, bool)| state == SignalState::Unknown;
-        self.stale = unknown(overload) && unknown(outage) && (overload.1 || outage.1);
+        let weighed = |index: usize| weigh(attempts[index].0, operations[index].0);
+        let published: Published = std::array::from_fn(weighed);
+        let bearing = [Signal::Overload.index(), Signal::Outage.index()];
+        let unknown = bearing.iter().all(|index| published[*index].0 == SignalState::Unknown);
+        let aged = bearing.iter().any(|index| attempts[*index].1 || operations[*index].1);
+        (published, unknown && aged)
+    }
+
+    fn decide(&mut self, grids: &Grids, egress: bool, now: Timestamp) -> Published {
+        let (published, stale) = self.published(grids);
+        self.stale = stale;
         let signals = published.map(|(state, _)| state);
-        let (state, reason) = decide(&Facts { signals, stale: self.stale, egress });
+        let (state, reason) = decide(&Facts { signals, stale, egress });
         if state != self.state {
             self.since = now;
             self.transitions += 1;
         }
         self.state = state;
         self.reason = reason;
+        published
+    }
+
+    fn views(&self, published: Published, grids: &Grids) -> [SignalView; Signal::COUNT] {
+        Signal::ALL.map(|signal| {
+            let (state, basis) = published[signal.index()];
+            let panel = match (&self.operations, basis) {
+                (Some(operations), Basis::Operation) => &operations.panel,
+                (None, _) | (_, Basis::Attempt) => &self.attempts,
+            };
+            panel.view(signal, state, grids)
+        })
     }
 
     pub(super) fn verdict(&self) -> (TargetState, Reason) {
@@ -195,39 +224,50 @@ impl Judge {
     }
 }
 
-fn views(signals: &[Watched; Signal::COUNT], grids: &Grids) -> [SignalView; Signal::COUNT] {
-    std::array::from_fn(|index| signals[index].view(&grids.0[index]))
-}
-
-impl Watched {
-    fn new(grid: &Grid, probe_interval: Option<Duration>) -> Self {
-        Self { filter: Filter::new(grid), evidence: Evidence::new(probe_interval) }
-    }
-
-    fn tick(&mut self, grid: &Grid, seconds: u64, decided: u64, failures: u64) {
-        if seconds > 1 {
-            self.filter.run_idle(grid, seconds - 1);
-            self.evidence.run_idle(seconds - 1);
+impl Operations {
+    fn new(grids: &Grids, probe_interval: Option<Duration>) -> Self {
+        Self {
+            panel: Panel::new(Basis::Operation, grids, probe_interval),
+            retried: Watched::new(grids.of(Signal::Overload), None),
+            calls: 0,
+            retried_calls: 0,
         }
-        self.filter.tick(grid, decided, failures);
-        self.evidence.tick(decided);
     }
 
-    fn publish(&self, grid: &Grid) -> (SignalState, bool) {
-        self.evidence.publish(self.filter.decision(), self.filter.posterior(grid).p_overloaded)
+    fn feed(&mut self, outcome: &Outcome) {
+        self.panel.feed(outcome);
+        if outcome.layer.can_clear(Basis::Operation) {
+            let count = u64::from(outcome.count);
+            self.calls += count;
+            if outcome.unclassified > 0 || outcome.attempt == Attempt::Retry {
+                self.retried_calls += count;
+            }
+        }
     }
 
-    fn view(&self, grid: &Grid) -> SignalView {
-        let posterior = self.filter.posterior(grid);
-        SignalView {
-            state: self.evidence.publish(self.filter.decision(), posterior.p_overloaded).0,
-            estimate: posterior.estimate,
-            low: posterior.low,
-            high: posterior.high,
-            p_healthy: posterior.p_healthy,
-            p_degraded: posterior.p_degraded,
-            p_overloaded: posterior.p_overloaded,
-            confidence: posterior.confidence.as_str(),
+    fn tick(&mut self, grids: &Grids, seconds: u64, egress: Egress) -> bool {
+        let (calls, retried) =
+            (std::mem::take(&mut self.calls), std::mem::take(&mut self.retried_calls));
+        self.retried.tick(grids.of(Signal::Overload), seconds, calls, retried);
+        self.panel.tick(grids, seconds, egress)
+    }
+
+    fn restart(&mut self, signal: Signal, grids: &Grids, probe_interval: Option<Duration>) {
+        self.panel.restart(signal, grids, probe_interval);
+        if signal == Signal::Overload {
+            self.retried = Watched::new(grids.of(signal), None);
+        }
+    }
+
+    /// Healthy only while hardly any call was retried; anything worse as it is.
+    fn publish(&self, signal: Signal, grids: &Grids) -> (SignalState, bool) {
+        let published = self.panel.publish(signal, grids);
+        let (retried, _) = self.retried.publish(grids.of(Signal::Overload));
+        match published {
+            (SignalState::Healthy, _) if retried != SignalState::Healthy => {
+                (SignalState::Unknown, false)
+            }
+            _ => published,
         }
     }
 }

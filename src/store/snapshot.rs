@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::histogram::Histogram;
+use crate::domain::layer::{Basis, Layer};
 use crate::domain::outcome::{Attempt, Class, Signal, Source};
 use crate::domain::state::{Reason, SignalState, TargetState};
 use crate::domain::status_page::PageReading;
@@ -78,6 +79,52 @@ pub struct TargetView {
     pub hours: Vec<(Hour, Tally)>,
     /// The probe of this target, if one is configured.
     pub probe: Option<ProbeView>,
+    /// Operations, where a source told of any.
+    pub operations: Option<OperationsView>,
+    /// Which sources told of it, best first.
+    pub coverage: Vec<Heard>,
+}
+
+/// A source that told of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What kind of source.
+    pub layer: Layer,
+    /// What its outcomes stood for.
+    pub basis: Basis,
+    /// When the latest of them ended.
+    pub last_at: Timestamp,
+}
+
+/// What is known of a target beside its classified attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationsView {
+    /// The last five minutes.
+    pub five_minutes: OperationWindow,
+    /// The last hour.
+    pub one_hour: OperationWindow,
+    /// The last 24 hours.
+    pub one_day: OperationWindow,
+    /// Since the start of the process.
+    pub counters: OperationCounters,
+}
+
+/// Operations over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationWindow {
+    /// The operations, by what they ended as.
+    pub operations: Tally,
+    /// Attempts of which it is only known that they happened.
+    pub unclassified: u64,
+}
+
+/// Operations since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationCounters {
+    /// In the order of [`Class::ALL`].
+    pub by_class: [u64; Class::COUNT],
+    /// Attempts of which it is only known that they happened.
+    pub unclassified: u64,
 }
 
 /// One signal of one target.
@@ -85,6 +132,8 @@ pub struct TargetView {
 pub struct SignalView {
     /// Published state.
     pub state: SignalState,
+    /// What the state and the numbers follow from.
+    pub basis: Basis,
     /// Posterior mean of the failure rate, 0 to 1.
     pub estimate: f64,
     /// Lower end of the 90 % interval.

@@ -1,5 +1,7 @@
 //! The book by example: what is counted where, and what drives a state.
 
+mod operations;
+
 use std::time::Duration;
 
 use super::snapshot::{Code, TargetView};

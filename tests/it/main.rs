@@ -12,6 +12,7 @@ mod deployment;
 mod detect;
 mod exposition;
 mod golden;
+mod grpc;
 mod health;
 mod intake;
 mod mock;

@@ -18,7 +18,8 @@ const CALLS: u64 = 50;
 
 /// Exits with 0 where all are installed; importing them takes seconds.
 const FIND_SDKS: &str = "import importlib.util as importlib
-exit(not all(map(importlib.find_spec, ['anthropic', 'openai', 'boto3', 'google.genai'])))";
+names = ['anthropic', 'openai', 'boto3', 'google.genai', 'opentelemetry.exporter.otlp.proto.grpc']
+exit(not all(map(importlib.find_spec, names)))";
 
 /// The Python that has the SDKs.
 pub(crate) fn python() -> String {

@@ -12,6 +12,7 @@ use crate::domain::time::{Timestamp, millis_of};
 use crate::store::snapshot::{LatencyView, SignalView, Snapshot, TargetView, Windows};
 
 use super::STALE_AFTER_S;
+use super::operations::{CoverageDocument, OperationsDocument};
 use super::probes::{ProbeDocument, ProbesDocument};
 use super::status_page::{self, StatusPageDocument};
 
@@ -59,6 +60,8 @@ pub(super) struct TargetDocument<'a> {
     windows: WindowsDocument,
     latency: LatencyDocument,
     sources: SourcesDocument,
+    operations: Option<OperationsDocument>,
+    coverage: Vec<CoverageDocument>,
     last_outcome_at: Option<String>,
     probe: Option<ProbeDocument<'a>>,
 }
@@ -73,6 +76,7 @@ struct SignalsDocument {
 #[derive(Serialize)]
 struct SignalDocument {
     state: &'static str,
+    basis: &'static str,
     estimate: Number,
     low: Number,
     high: Number,
@@ -119,7 +123,7 @@ struct SourcesDocument {
 pub(super) struct Number(pub(super) f64, pub(super) Precision);
 
 /// A count or whole milliseconds at the document's precision.
-struct Count(u64, Precision);
+pub(super) struct Count(pub(super) u64, pub(super) Precision);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -197,6 +201,8 @@ impl<'a> TargetDocument<'a> {
                 client: attempts(Source::Client),
                 probe: attempts(Source::Probe),
             },
+            operations: view.operations.as_ref().map(|o| OperationsDocument::new(o, precision)),
+            coverage: view.coverage.iter().map(|h| CoverageDocument::new(h, precision)).collect(),
             last_outcome_at: view.last_outcome_at.and_then(|at| stamp(at, precision)),
             probe: view.probe.as_ref().map(|probe| ProbeDocument::new(probe, precision)),
         }
@@ -209,6 +215,7 @@ impl SignalDocument {
         let state: SignalState = view.state;
         Self {
             state: state.as_str(),
+            basis: view.basis.as_str(),
             estimate: number(view.estimate),
             low: number(view.low),
             high: number(view.high),

@@ -74,6 +74,7 @@ impl Collector for Scrape {
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = Vec::with_capacity(names::FROM_SNAPSHOT.len());
         self.traffic(&mut families);
+        self.operations(&mut families);
         if self.hour_of_day {
             self.hours(&mut families);
         }
@@ -125,6 +126,24 @@ impl Scrape {
             }
         }
         families.extend([requests, errors, responses].map(Family::finish));
+    }
+
+    /// Only of targets with a source that tells of calls; they are born at 0 like the others.
+    fn operations(&self, families: &mut Vec<MetricFamily>) {
+        let mut operations = Family::new(&names::OPERATIONS);
+        let mut errors = Family::new(&names::OPERATION_ERRORS);
+        let mut unclassified = Family::new(&names::ATTEMPTS_UNCLASSIFIED);
+        for (view, [provider, model], hold) in self.views() {
+            let Some(of) = &view.operations else { continue };
+            let counters = if hold.operations { Default::default() } else { of.counters };
+            operations.count(&[provider, model], counters.by_class.iter().sum());
+            unclassified.count(&[provider, model], counters.unclassified);
+            for class in Class::errors() {
+                let labels = [provider, model, class.as_str()];
+                errors.count(&labels, counters.by_class[class.index()]);
+            }
+        }
+        families.extend([operations, errors, unclassified].map(Family::finish));
     }
 
     fn hours(&self, families: &mut Vec<MetricFamily>) {

@@ -59,6 +59,30 @@ pub const HOUR_ERRORS: Metric = metric(
     "First attempts that failed by a signal, by hour of the day in UTC.",
 );
 
+/// Operations.
+pub const OPERATIONS: Metric = metric(
+    "brownout_operations_total",
+    Kind::Counter,
+    TARGET,
+    "Calls that ended, retries included, from sources that tell of calls; apart from attempts.",
+);
+
+/// Operations that failed.
+pub const OPERATION_ERRORS: Metric = metric(
+    "brownout_operation_errors_total",
+    Kind::Counter,
+    &["provider", "model", "reason"],
+    "Calls that did not end ok after their retries, by what the last attempt ended as.",
+);
+
+/// Attempts without a class.
+pub const ATTEMPTS_UNCLASSIFIED: Metric = metric(
+    "brownout_attempts_unclassified_total",
+    Kind::Counter,
+    TARGET,
+    "Attempts of which a source tells that they were retried, not what they ended as.",
+);
+
 /// State of a target.
 pub const TARGET_STATE: Metric = metric(
     "brownout_target_state",
@@ -300,10 +324,13 @@ pub const SNAPSHOT_TIMESTAMP: Metric = metric(
 );
 
 /// The rows that are written from the snapshot.
-pub const FROM_SNAPSHOT: [Metric; 35] = [
+pub const FROM_SNAPSHOT: [Metric; 38] = [
     REQUESTS,
     REQUEST_ERRORS,
     HTTP_RESPONSES,
+    OPERATIONS,
+    OPERATION_ERRORS,
+    ATTEMPTS_UNCLASSIFIED,
     HOUR_REQUESTS,
     HOUR_ERRORS,
     TARGET_STATE,

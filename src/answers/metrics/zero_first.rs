@@ -43,6 +43,7 @@ pub(super) struct ZeroFirst {
 /// [`known_codes`], which are not listed.
 #[derive(Debug, Default)]
 struct Served {
+    operations: bool,
     codes: [Vec<Code>; Source::COUNT],
 }
 
@@ -51,6 +52,8 @@ struct Served {
 pub(super) struct Hold {
     /// All its counters and histograms.
     pub everything: bool,
+    /// The counters of its operations.
+    pub operations: bool,
     /// These statuses only.
     pub codes: Vec<(Source, Code)>,
 }
@@ -73,6 +76,7 @@ impl ZeroFirst {
             holds.push(hold(view, known.as_ref().map(|(_, served)| served), now));
             let (target, mut served) =
                 known.unwrap_or_else(|| (view.target.clone(), Served::default()));
+            served.operations = view.operations.is_some();
             for (codes, counters) in served.codes.iter_mut().zip(&view.counters.by_source) {
                 // Rebuilt rather than added to: bounded by what the snapshot holds.
                 codes.clear();
@@ -94,7 +98,9 @@ fn hold(view: &TargetView, served: Option<&Served>, now: Timestamp) -> Hold {
         let fresh = rare_codes(counters).filter(|code| known.is_none_or(|all| !all.contains(code)));
         codes.extend(fresh.map(|code| (source, code)));
     }
-    Hold { everything, codes }
+    let operations_served = served.is_some_and(|served| served.operations);
+    let operations = everything || view.operations.is_some() && !operations_served;
+    Hold { everything, operations, codes }
 }
 
 fn rare_codes(counters: &SourceCounters) -> impl Iterator<Item = Code> + '_ {

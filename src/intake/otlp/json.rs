@@ -1,5 +1,7 @@
 //! Exports as JSON, streamed into the sink: no tree of the body is ever built.
 
+mod scalar;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -11,6 +13,7 @@ use serde_json::error::Category;
 use super::attributes::{Attributes, Value, kept};
 use super::record::{Record, Sink, name};
 use super::{ExportError, RECORDS_MAX, Signal};
+use scalar::{Text, Whole, nullable};
 
 /// Reads an export.
 pub(super) fn read(body: &[u8], signal: Signal, sink: &mut Sink) -> Result<(), ExportError> {
@@ -105,7 +108,7 @@ impl<'de> DeserializeSeed<'de> for Elements<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -114,6 +117,10 @@ impl<'de> Visitor<'de> for Elements<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of an export")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -137,6 +144,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Around {
+    #[serde(deserialize_with = "nullable")]
     name: String,
     attributes: Identity,
 }
@@ -158,16 +166,16 @@ struct Identity {
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Fields<'a> {
-    #[serde(borrow)]
-    trace_id: Cow<'a, str>,
-    #[serde(borrow)]
-    span_id: Cow<'a, str>,
-    #[serde(borrow)]
-    parent_span_id: Cow<'a, str>,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    event_name: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    trace_id: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    span_id: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    parent_span_id: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    name: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    event_name: Text<'a>,
     start_time_unix_nano: Whole,
     end_time_unix_nano: Whole,
     time_unix_nano: Whole,
@@ -184,8 +192,8 @@ struct Fields<'a> {
 #[serde(default)]
 struct Status<'a> {
     code: Whole,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    message: Text<'a>,
 }
 
 /// The last exception of an array of events.
@@ -206,43 +214,39 @@ struct Pair<'a> {
 #[serde(default, rename_all = "camelCase")]
 struct Scalar<'a> {
     #[serde(borrow)]
-    string_value: Option<Cow<'a, str>>,
+    string_value: Option<Text<'a>>,
     bool_value: Option<bool>,
     int_value: Option<Whole>,
     double_value: Option<f64>,
 }
 
-/// A 64-bit integer, as a number or as a string.
-#[derive(Clone, Copy, Default)]
-struct Whole(i64);
-
 impl Fields<'_> {
     fn into_record(self, signal: Signal) -> Record {
         let mut record = Record::new(signal);
         let unsigned = |whole: Whole| u64::try_from(whole.0).unwrap_or_default();
-        record.place.trace = id(&self.trace_id);
-        record.place.span = id(&self.span_id);
-        record.place.parent = id(&self.parent_span_id);
+        record.place.trace = id(&self.trace_id.0);
+        record.place.span = id(&self.span_id.0);
+        record.place.parent = id(&self.parent_span_id.0);
         record.attributes = self.attributes;
         match signal {
             Signal::Traces => {
-                name(&self.name).clone_into(&mut record.name);
+                name(&self.name.0).clone_into(&mut record.name);
                 record.started_ns = unsigned(self.start_time_unix_nano);
                 record.ended_ns = unsigned(self.end_time_unix_nano);
                 record.exception = self.events.0;
                 let status = self.status.unwrap_or_default();
                 record.is_error = status.code.0 == 2;
-                record.message = Value::text("", &status.message);
+                record.message = Value::text("", &status.message.0);
             }
             Signal::Logs => {
-                name(&self.event_name).clone_into(&mut record.name);
+                name(&self.event_name.0).clone_into(&mut record.name);
                 let observed = unsigned(self.observed_time_unix_nano);
                 record.ended_ns = match unsigned(self.time_unix_nano) {
                     0 => observed,
                     nanos => nanos,
                 };
                 if let Some(body) = self.body.and_then(|body| body.string_value) {
-                    record.take_body(&body);
+                    record.take_body(&body.0);
                 }
             }
         }
@@ -253,7 +257,7 @@ impl Fields<'_> {
 impl Scalar<'_> {
     fn value(self, key: &str) -> Option<Value> {
         self.string_value
-            .and_then(|text| Value::text(key, &text))
+            .and_then(|text| Value::text(key, &text.0))
             .or(self.bool_value.map(Value::Truth))
             .or(self.int_value.map(|whole| Value::Integer(whole.0)))
             .or(self.double_value.map(Value::Number))
@@ -326,8 +330,8 @@ impl<'de> Deserialize<'de> for Identity {
         each(deserializer, |pair: Pair<'de>| {
             let text = pair.value.and_then(|value| value.string_value).unwrap_or_default();
             match &*pair.key {
-                "service.name" => identity.service = text.into_owned(),
-                "service.instance.id" => identity.instance = text.into_owned(),
+                "service.name" => identity.service = text.0.into_owned(),
+                "service.instance.id" => identity.instance = text.0.into_owned(),
                 _ => {}
             }
         })?;
@@ -341,42 +345,16 @@ impl<'de> Deserialize<'de> for Exception {
         #[serde(default)]
         #[derive(Default)]
         struct Event<'a> {
-            #[serde(borrow)]
-            name: Cow<'a, str>,
+            #[serde(borrow, deserialize_with = "nullable")]
+            name: Text<'a>,
             attributes: Attributes,
         }
         let mut exception = Self::default();
         each(deserializer, |event: Event<'de>| {
-            if event.name == "exception" {
+            if event.name.0 == "exception" {
                 exception.0 = event.attributes;
             }
         })?;
         Ok(exception)
-    }
-}
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Whole;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer as a number or a string")
-            }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
-                i64::try_from(value).map(Whole).map_err(|_| E::custom("out of range"))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Whole, E> {
-                Ok(Whole(value))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Whole, E> {
-                Ok(Whole(value as i64))
-            }
-            fn visit_str<E: Error>(self, value: &str) -> Result<Whole, E> {
-                value.parse().map(Whole).map_err(|_| E::custom("not an integer"))
-            }
-        }
-        deserializer.deserialize_any(Any)
     }
 }

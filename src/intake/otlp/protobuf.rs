@@ -10,7 +10,7 @@ use super::{ExportError, Signal};
 
 /// A field's value on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Wire<'a> {
+pub(super) enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
@@ -18,7 +18,7 @@ enum Wire<'a> {
 }
 
 /// The fields of one message.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
@@ -213,8 +213,12 @@ fn malformed(what: &str) -> ExportError {
 }
 
 impl<'a> Fields<'a> {
+    pub(super) const fn of(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
     /// The next field's number and value.
-    fn next(&mut self) -> Result<Option<(u64, Wire<'a>)>, ExportError> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Wire<'a>)>, ExportError> {
         if self.rest.is_empty() {
             return Ok(None);
         }

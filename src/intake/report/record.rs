@@ -100,19 +100,14 @@ impl<'a> Record<'a> {
         let scope = self.scope(names, &target)?;
         let attempt = self.attempt.integer("attempt", 0, u64::from(u32::MAX))?;
         let count = self.n.integer("n", 1, N_MAX)?.unwrap_or(1);
-        let outcome = Outcome {
-            target,
-            scope,
-            source: Source::Client,
-            at,
-            class,
-            attempt: attempt
-                .map_or(Attempt::First, |n| Attempt::from_number(u32::try_from(n).unwrap_or(2))),
-            code,
-            duration: self.ms.millis("ms")?,
-            time_to_first_token: self.ttft_ms.millis("ttft_ms")?,
-            count: u32::try_from(count).unwrap_or(u32::MAX),
-        };
+        let mut outcome = Outcome::new(target, Source::Client, at, class);
+        outcome.scope = scope;
+        outcome.attempt =
+            attempt.map_or(Attempt::First, |n| Attempt::from_number(u32::try_from(n).unwrap_or(2)));
+        outcome.code = code;
+        outcome.duration = self.ms.millis("ms")?;
+        outcome.time_to_first_token = self.ttft_ms.millis("ttft_ms")?;
+        outcome.count = u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Classified { outcome, matched_by })
     }
 

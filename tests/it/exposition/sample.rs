@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use brownout::answers::metrics::{Exporter, Format, Options};
+use brownout::domain::layer::Basis;
 use brownout::domain::outcome::{Attempt, Class, Signal, Source};
 use brownout::domain::state::{Reason, SignalState, TargetState};
 use brownout::domain::status_page::{Indicator, PageReading};
@@ -13,8 +14,8 @@ use brownout::domain::time::Timestamp;
 use brownout::ground::self_stats::SelfStats;
 use brownout::store::journal::Phases;
 use brownout::store::snapshot::{
-    BudgetView, Code, Counters, LatencyView, ProbeView, ProviderBudgetView, QuotaKey, QuotaView,
-    SignalView, Snapshot, StatusPageView, TargetView, Windows,
+    BudgetView, Code, Counters, LatencyView, OperationsView, ProbeView, ProviderBudgetView,
+    QuotaKey, QuotaView, SignalView, Snapshot, StatusPageView, TargetView, Windows,
 };
 
 /// The time of all samples: 2026-04-24T14:03:11Z.
@@ -57,6 +58,7 @@ impl Bench {
 pub(super) fn quiet(name: &str, configured: bool) -> TargetView {
     let unknown = SignalView {
         state: SignalState::Unknown,
+        basis: Basis::Attempt,
         estimate: 0.001,
         low: 0.0001,
         high: 0.01,
@@ -83,6 +85,8 @@ pub(super) fn quiet(name: &str, configured: bool) -> TargetView {
         counters: Counters::default(),
         hours: Vec::new(),
         probe: None,
+        operations: None,
+        coverage: Vec::new(),
     }
 }
 
@@ -112,6 +116,7 @@ pub(super) fn browning(name: &str, configured: bool) -> TargetView {
     view.transitions = 3;
     view.signals[Signal::Overload.index()] = SignalView {
         state: SignalState::Overloaded,
+        basis: Basis::Attempt,
         estimate: 0.089,
         low: 0.05,
         high: 0.14,
@@ -125,6 +130,11 @@ pub(super) fn browning(name: &str, configured: bool) -> TargetView {
     count(&mut view, Class::Overloaded, Attempt::Retry, Code::Status(529), 40);
     count(&mut view, Class::Network, Attempt::First, Code::None, 2);
     count(&mut view, Class::InvalidRequest, Attempt::First, Code::Status(422), 7);
+    let mut operations = OperationsView::default();
+    operations.counters.by_class[Class::Ok.index()] = 310;
+    operations.counters.by_class[Class::Overloaded.index()] = 4;
+    operations.counters.unclassified = 23;
+    view.operations = Some(operations);
     view.counters.duration.observe(Duration::from_millis(1_500), 500);
     view.counters.duration.observe(Duration::from_secs(700), 41);
     view.counters.time_to_first_token.observe(Duration::from_millis(250), 541);
