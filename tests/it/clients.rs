@@ -1,5 +1,5 @@
-//! The clients that people run, as they are installed from PyPI and npm, pointed at the simulator:
-//! what the daemon's health document then says must be what happened, or short of it by exactly
+//! The clients that people run, installed as they install them, pointed at the simulator: what the
+//! daemon's health document then says must be what happened, or short of it by exactly
 //! what the client does not tell.
 //!
 //! What happened is known from two sides: attempts from the simulator's ledger, operations from
