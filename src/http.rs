@@ -23,6 +23,7 @@ use crate::answers::metrics::Exporter;
 use crate::ground::clock::Clock;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
+use crate::intake::access_log::AccessLogs;
 use crate::intake::litellm::Callbacks;
 use crate::intake::otlp::Exports;
 use crate::intake::report::Reports;
@@ -44,6 +45,8 @@ pub struct Context {
     pub published: Arc<ArcSwap<Published>>,
     /// Where reports go.
     pub reports: Reports,
+    /// Where lines of access logs go.
+    pub access_logs: AccessLogs,
     /// Where exports of OpenTelemetry go.
     pub exports: Exports,
     /// Where LiteLLM's payloads go.

@@ -4,6 +4,7 @@ pub mod report;
 pub mod batch;
 pub mod otlp;
 pub mod litellm;
+pub mod access_log;
 pub mod sighting;
 pub mod door;
 pub mod refusal;

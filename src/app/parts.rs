@@ -18,6 +18,7 @@ use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
 use crate::http::access::Access;
 use crate::http::{Context, Publish, ReloadRequest};
+use crate::intake::access_log::{AccessLogs, Mappings};
 use crate::intake::door::Door;
 use crate::intake::litellm::Callbacks;
 use crate::intake::otlp::Exports;
@@ -47,6 +48,7 @@ pub(super) struct Parts {
     pub(super) adopted: Arc<Notify>,
     names: Arc<ArcSwap<Names>>,
     access: Arc<ArcSwap<Access>>,
+    mappings: Arc<ArcSwap<Mappings>>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     published: Arc<ArcSwap<Published>>,
     publishing: Arc<Mutex<()>>,
@@ -88,6 +90,7 @@ impl Parts {
             door: Door::new(store.clone(), Arc::clone(&names), stats.clone()),
             published: Arc::new(ArcSwap::from_pointee(Published::new(first))),
             access: Arc::new(ArcSwap::from_pointee(access)),
+            mappings: Arc::new(ArcSwap::from_pointee(Mappings::new(&config.ingest))),
             budget,
             config: Arc::new(ArcSwap::from_pointee(config)),
             standings: Arc::default(),
@@ -110,6 +113,7 @@ impl Parts {
         Context {
             published: Arc::clone(&self.published),
             reports: Reports::new(self.door.clone()),
+            access_logs: AccessLogs::new(self.door.clone(), Arc::clone(&self.mappings)),
             exports: Exports::new(self.door.clone()),
             callbacks: Callbacks::new(self.door.clone()),
             exporter: Arc::clone(&self.exporter),
@@ -174,6 +178,7 @@ impl Parts {
         self.exporter.set_options(metrics::Options { hour_of_day: config.metrics.hour_of_day });
         self.names.store(Arc::new(Names::new(&config)));
         self.access.store(Arc::new(access));
+        self.mappings.store(Arc::new(Mappings::new(&config.ingest)));
         self.config.store(config);
         self.adopted.notify_one();
     }

@@ -129,6 +129,7 @@ impl Layer {
             | Self::Report
             | Self::VercelAi
             | Self::Codex
+            | Self::GeminiCli
             | Self::AccessLog
             | Self::Http => Retries::Told,
             Self::AnthropicSdk | Self::LiteLlmCallback => Retries::Counted,
@@ -136,8 +137,7 @@ impl Layer {
             | Self::OpenInference
             | Self::OpenLlmetry
             | Self::LiteLlmSpan
-            | Self::ClaudeCode
-            | Self::GeminiCli => Retries::Hidden,
+            | Self::ClaudeCode => Retries::Hidden,
         }
     }
 
@@ -152,10 +152,9 @@ impl Layer {
             | Self::LiteLlmCallback
             | Self::LiteLlmSpan
             | Self::ClaudeCode
+            | Self::Codex
             | Self::GeminiCli => true,
-            Self::VercelAi | Self::OpenLlmetry | Self::Codex | Self::AccessLog | Self::Http => {
-                false
-            }
+            Self::VercelAi | Self::OpenLlmetry | Self::AccessLog | Self::Http => false,
         }
     }
 

@@ -31,10 +31,12 @@ mod budget;
 mod probes;
 mod chains;
 mod status_pages;
+mod mappings;
 mod sections;
 
 pub use budget::BudgetConfig;
 pub use cron::{CronExpression, CronProblem};
+pub use mappings::{MappingConfig, Pick, Proxy, Unit, presets};
 pub use probes::Adaptive;
 pub use problem::{Problem, Problems};
 pub use reader::parse_ratio;
@@ -173,6 +175,8 @@ pub struct IngestConfig {
     pub max_decoded: usize,
     /// Most targets with series of their own.
     pub max_targets: usize,
+    /// How lines of access logs are read, by the name of the mapping; without the presets.
+    pub mappings: BTreeMap<String, MappingConfig>,
 }
 
 /// A reporter's token.
@@ -375,7 +379,13 @@ impl Default for ProbesConfig {
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { tokens: Vec::new(), max_body: 8 << 20, max_decoded: 64 << 20, max_targets: 500 }
+        Self {
+            tokens: Vec::new(),
+            max_body: 8 << 20,
+            max_decoded: 64 << 20,
+            max_targets: 500,
+            mappings: BTreeMap::new(),
+        }
     }
 }
 

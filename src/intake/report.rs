@@ -8,8 +8,8 @@
 //! Fields are whitelisted: what is not in `record` is never decoded, so a prompt that a client
 //! sends by mistake is neither stored nor logged.
 
-mod record;
-mod scalar;
+pub(super) mod record;
+pub(super) mod scalar;
 
 use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
@@ -17,7 +17,7 @@ use crate::ground::names::Names;
 
 use super::batch::{BatchError, split};
 use super::door::{Classified, Door};
-use super::refusal::Rejection;
+use super::refusal::{Refusal, Rejection};
 
 use record::Record;
 
@@ -34,6 +34,8 @@ pub struct Receipt {
     pub accepted: u64,
     /// Records whose `id`, or whose batch, was seen in the last 15 minutes.
     pub duplicate: u64,
+    /// Lines of a log that are in order and tell of nothing to count.
+    pub ignored: u64,
     /// Records refused, by index in the batch.
     pub rejected: Vec<Rejection>,
     /// Whether a target was seen for the first time.
@@ -77,12 +79,23 @@ impl Reports {
         batch_key: Option<&str>,
         now: Timestamp,
     ) -> Result<Receipt, BatchError> {
-        let elements = split(body, record::BYTES_MAX)?;
+        let elements = split(body, record::BYTES_MAX)?.into_iter().enumerate();
+        let records = elements.map(|(index, element)| (index, element.and_then(Record::parse)));
+        Ok(self.count(records, batch_key, now))
+    }
+
+    /// Counts records, each with its index in the batch.
+    pub(super) fn count<'a>(
+        &self,
+        records: impl Iterator<Item = (usize, Result<Record<'a>, Refusal>)>,
+        batch_key: Option<&str>,
+        now: Timestamp,
+    ) -> Receipt {
         let names = self.door.names();
         let mut receipt = Receipt::default();
-        let mut parsed = Vec::with_capacity(elements.len());
-        for (index, element) in elements.into_iter().enumerate() {
-            let result = element.and_then(Record::parse).and_then(|record| {
+        let mut parsed = Vec::with_capacity(records.size_hint().0);
+        for (index, record) in records {
+            let result = record.and_then(|record| {
                 let id = record.id().map(str::to_owned);
                 Ok((id, record.outcome(&names, now)?))
             });
@@ -99,7 +112,7 @@ impl Reports {
         receipt.accepted = outcomes.len() as u64;
         self.door.stats().count_accepted(receipt.accepted);
         self.door.stats().count_duplicate(receipt.duplicate);
-        Ok(receipt)
+        receipt
     }
 
     fn without_duplicates(

@@ -5,6 +5,8 @@
 //! in `captures/table.txt`; what is not is listed by name below, and is a limit of the client, not
 //! of the reader.
 
+mod agents;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
@@ -31,7 +33,7 @@ struct Client {
     retried: [u32; 2],
 }
 
-const CLIENTS: [Client; 12] = [
+const CLIENTS: [Client; 11] = [
     Client {
         file: "py-anthropic-native",
         layer: Layer::AnthropicSdk,
@@ -126,13 +128,6 @@ const CLIENTS: [Client; 12] = [
         limits: &[],
         retried: [0, 0],
     },
-    Client {
-        file: "handmade-gemini-cli-logs",
-        layer: Layer::GeminiCli,
-        basis: Basis::Operation,
-        limits: &[],
-        retried: [0, 0],
-    },
 ];
 
 /// What ended how, and how often.
@@ -145,7 +140,7 @@ fn what_clients_tell_is_read_as_it_happened() {
     let mut wrong = Vec::new();
     let mut table =
         String::from("client, layer, ends read right, attempts told of where retried\n");
-    for client in &CLIENTS {
+    for client in CLIENTS.iter().chain(&agents::AGENTS) {
         let (mut right, mut cases, mut retried) = (0, 0, [0, 0]);
         for case in cases_of(client.file) {
             let sightings = sightings(&case, client);
@@ -305,6 +300,9 @@ fn class_of(name: &str, provider: &str, case: &str, client: &Client) -> &'static
     // What the texts of these providers say of their 503; an HTTP client does not see the text.
     let says_overloaded =
         !matches!(provider, "anthropic" | "gemini") && client.layer != Layer::Http;
+    if agents::is_simulated(client) {
+        return Class::parse(name).unwrap().as_str();
+    }
     match name {
         "ok" => "ok",
         "client_error" if case.contains("401") => "auth",

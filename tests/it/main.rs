@@ -1,6 +1,7 @@
 //! The one integration binary: the real library and the real program, on loopback.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod access_logs;
 mod backfill;
 mod captures;
 mod classify;
@@ -25,6 +26,7 @@ mod sdk;
 mod simulator;
 mod status_page;
 mod telemetry;
+mod telemetry_examples;
 mod temp;
 mod tidy;
 mod tls;

@@ -40,6 +40,11 @@ impl<'a> Field<'a> {
         matches!(self.node.value, Value::Plain(_) | Value::Quoted(_))
     }
 
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
     /// Whether it is exactly this word without quotes.
     pub(super) fn is_word(&self, word: &str) -> bool {
         matches!(&self.node.value, Value::Plain(text) if text == word)

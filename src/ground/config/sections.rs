@@ -6,7 +6,7 @@ use super::problem::Problems;
 use super::reader::{Field, Section};
 use super::tree::Node;
 use super::{
-    Config, IngestConfig, IngestToken, MetricsConfig, chains, probes, providers, secrets,
+    Config, IngestConfig, IngestToken, MetricsConfig, chains, mappings, probes, providers, secrets,
     status_pages,
 };
 
@@ -124,7 +124,7 @@ fn alone(section: &Section<'_>, key: &str, ratio: Option<f64>, problems: &mut Pr
 
 fn ingest(field: &Field<'_>, problems: &mut Problems) -> IngestConfig {
     let mut ingest = IngestConfig::default();
-    let keys = ["tokens", "max_body", "max_decoded", "max_targets"];
+    let keys = ["tokens", "max_body", "max_decoded", "max_targets", "mappings"];
     let Some(section) = field.section(&keys, problems) else { return ingest };
     if let Some(field) = section.get("tokens") {
         ingest.tokens = tokens(&field, problems);
@@ -154,6 +154,9 @@ fn ingest(field: &Field<'_>, problems: &mut Problems) -> IngestConfig {
             field.wrong(problems, "is not in 1..10000");
         }
         ingest.max_targets = count;
+    }
+    if let Some(field) = section.get("mappings") {
+        ingest.mappings = mappings::mappings(&field, problems);
     }
     ingest
 }

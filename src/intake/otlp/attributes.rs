@@ -1,15 +1,17 @@
 //! The attributes that are kept, and no others.
 
 /// Every attribute that a reader looks at, sorted. None of them holds a prompt or an answer.
-pub(super) const KEPT: [&str; 53] = [
+pub(super) const KEPT: [&str; 57] = [
     "ai.model.id",
     "ai.model.provider",
     "ai.operationId",
     "ai.response.id",
     "ai.response.msToFirstChunk",
+    "anthropic.provider",
     "anthropic.request.id",
     "attempt",
     "auth.request_id",
+    "auth_type",
     "client_request_id",
     "duration",
     "duration_ms",
@@ -47,7 +49,9 @@ pub(super) const KEPT: [&str; 53] = [
     "model",
     "model_name",
     "openinference.span.kind",
+    "prompt_id",
     "request_id",
+    "role",
     "server.address",
     "session.id",
     "status_code",

@@ -11,7 +11,7 @@ use serde::de::{
 use serde_json::error::Category;
 
 use super::attributes::{Attributes, Value, kept};
-use super::record::{Record, Sink, name};
+use super::record::{ATTEMPT_BEGUN, Record, Sink, name};
 use super::{ExportError, RECORDS_MAX, Signal};
 use scalar::{Text, Whole, nullable};
 
@@ -181,7 +181,7 @@ struct Fields<'a> {
     time_unix_nano: Whole,
     observed_time_unix_nano: Whole,
     attributes: Attributes,
-    events: Exception,
+    events: Events,
     #[serde(borrow)]
     status: Option<Status<'a>>,
     #[serde(borrow)]
@@ -196,9 +196,12 @@ struct Status<'a> {
     message: Text<'a>,
 }
 
-/// The last exception of an array of events.
+/// What is kept of an array of events: the last exception, and how many attempts began.
 #[derive(Default)]
-struct Exception(Attributes);
+struct Events {
+    exception: Attributes,
+    attempts_begun: u32,
+}
 
 /// One attribute.
 #[derive(serde::Deserialize)]
@@ -233,7 +236,8 @@ impl Fields<'_> {
                 name(&self.name.0).clone_into(&mut record.name);
                 record.started_ns = unsigned(self.start_time_unix_nano);
                 record.ended_ns = unsigned(self.end_time_unix_nano);
-                record.exception = self.events.0;
+                record.exception = self.events.exception;
+                record.attempts_begun = self.events.attempts_begun;
                 let status = self.status.unwrap_or_default();
                 record.is_error = status.code.0 == 2;
                 record.message = Value::text("", &status.message.0);
@@ -339,7 +343,7 @@ impl<'de> Deserialize<'de> for Identity {
     }
 }
 
-impl<'de> Deserialize<'de> for Exception {
+impl<'de> Deserialize<'de> for Events {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
         #[serde(default)]
@@ -349,12 +353,12 @@ impl<'de> Deserialize<'de> for Exception {
             name: Text<'a>,
             attributes: Attributes,
         }
-        let mut exception = Self::default();
-        each(deserializer, |event: Event<'de>| {
-            if event.name.0 == "exception" {
-                exception.0 = event.attributes;
-            }
+        let mut events = Self::default();
+        each(deserializer, |event: Event<'de>| match &*event.name.0 {
+            "exception" => events.exception = event.attributes,
+            ATTEMPT_BEGUN => events.attempts_begun = events.attempts_begun.saturating_add(1),
+            _ => {}
         })?;
-        Ok(exception)
+        Ok(events)
     }
 }

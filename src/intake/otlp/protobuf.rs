@@ -5,7 +5,7 @@
 //! fields are walked in place, and of a value nothing is looked at before its key is known.
 
 use super::attributes::{Attributes, Value, kept};
-use super::record::{Record, Sink, name};
+use super::record::{ATTEMPT_BEGUN, Record, Sink, name};
 use super::{ExportError, Signal};
 
 /// A field's value on the wire.
@@ -144,17 +144,19 @@ fn log_record(bytes: &[u8]) -> Result<Record, ExportError> {
 
 fn event(bytes: &[u8], record: &mut Record) -> Result<(), ExportError> {
     let mut attributes = Attributes::default();
-    let mut is_exception = false;
+    let mut event_name: &[u8] = b"";
     let mut fields = Fields { rest: bytes };
     while let Some((number, value)) = fields.next()? {
         match (number, value) {
-            (2, Wire::Bytes(bytes)) => is_exception = bytes == b"exception",
+            (2, Wire::Bytes(bytes)) => event_name = bytes,
             (3, Wire::Bytes(pair)) => attribute(pair, &mut attributes)?,
             _ => {}
         }
     }
-    if is_exception {
+    if event_name == b"exception" {
         record.exception = attributes;
+    } else if event_name == ATTEMPT_BEGUN.as_bytes() {
+        record.attempts_begun = record.attempts_begun.saturating_add(1);
     }
     Ok(())
 }

@@ -36,7 +36,12 @@ pub(super) struct Record {
     pub(super) attributes: Attributes,
     /// The attributes of the last exception among the events of a span.
     pub(super) exception: Attributes,
+    /// Events of a span that each tell of an attempt's beginning.
+    pub(super) attempts_begun: u32,
 }
+
+/// The name of those events.
+pub(super) const ATTEMPT_BEGUN: &str = "gen_ai.request.attempt";
 
 impl Record {
     pub(super) fn new(signal: Signal) -> Self {
@@ -52,6 +57,7 @@ impl Record {
             message: None,
             attributes: Attributes::default(),
             exception: Attributes::default(),
+            attempts_begun: 0,
         }
     }
 

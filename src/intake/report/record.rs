@@ -18,7 +18,7 @@ use crate::intake::refusal::{Refusal, RejectReason};
 use super::scalar::{Scalar, WORD_BYTES_MAX};
 
 /// Bytes of one record.
-pub(super) const BYTES_MAX: usize = 64 * 1024;
+pub(in crate::intake) const BYTES_MAX: usize = 64 * 1024;
 /// Longest request id, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Largest pre-aggregated count.
@@ -30,7 +30,7 @@ const SECONDS_MAX: f64 = 1e11;
 
 /// The fields of a record as they came.
 #[derive(Debug, Default)]
-pub(super) struct Record<'a> {
+pub(in crate::intake) struct Record<'a> {
     id: Scalar<'a>,
     ts: Scalar<'a>,
     provider: Scalar<'a>,
@@ -63,8 +63,19 @@ impl<'a> Record<'a> {
             .map_err(|error| Refusal::not_json(&error, "an outcome as a JSON object"))
     }
 
+    /// A record of these fields; names that are no field of a record are skipped.
+    pub(in crate::intake) fn of(fields: impl IntoIterator<Item = (&'a str, Scalar<'a>)>) -> Self {
+        let mut record = Self::default();
+        for (name, value) in fields {
+            if let Some(field) = record.field_mut(name) {
+                *field = value;
+            }
+        }
+        record
+    }
+
     /// The idempotency id, if it is a text of sensible length.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub(in crate::intake) fn id(&self) -> Option<&str> {
         match &self.id {
             Scalar::Text(text) if !text.is_empty() => Some(text),
             Scalar::Text(_)
@@ -77,7 +88,11 @@ impl<'a> Record<'a> {
     }
 
     /// Checks every field and makes the outcome of a fresh report.
-    pub(super) fn outcome(&self, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {
+    pub(in crate::intake) fn outcome(
+        &self,
+        names: &Names,
+        now: Timestamp,
+    ) -> Result<Classified, Refusal> {
         let at = self.time()?.unwrap_or(now);
         door::admit("ts", at, now)?;
         self.outcome_at(names, at)

@@ -10,11 +10,11 @@ use crate::domain::time::DAY_MS;
 use crate::intake::refusal::Refusal;
 
 /// Longest word (id, operation, service, error type or code), in bytes.
-pub(super) const WORD_BYTES_MAX: usize = 64;
+pub(in crate::intake) const WORD_BYTES_MAX: usize = 64;
 
 /// A JSON value of a field that takes no compound.
-#[derive(Debug, Default)]
-pub(super) enum Scalar<'a> {
+#[derive(Clone, Debug, Default)]
+pub(in crate::intake) enum Scalar<'a> {
     #[default]
     Absent,
     Bool,
@@ -60,7 +60,7 @@ impl Scalar<'_> {
     }
 
     /// A number, or a text that is one (headers are often passed on as they came).
-    pub(super) fn number(&self) -> Option<f64> {
+    pub(in crate::intake) fn number(&self) -> Option<f64> {
         match self {
             Self::Integer(number) => Some(*number as f64),
             Self::Number(number) => Some(*number),

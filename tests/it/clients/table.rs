@@ -208,6 +208,8 @@ clients! {
         retries: Retries::Counted,
         ..SPANS
     };
+    // The spans of httpx tell of every attempt and of no model: they are left out as `no_model`
+    // until they are joined to the SDK's span around them.
     spans_of_the_anthropic_sdk_beside_those_of_httpx: Client {
         name: "Anthropic SDK (Python), its own spans and those of httpx2",
         program: "anthropic_native_httpx.py",

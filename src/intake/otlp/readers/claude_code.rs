@@ -1,14 +1,16 @@
 //! Events of Claude Code, and its spans where they are switched on.
 //!
-//! One event for a request that succeeded or that it gave up on; how often it tried is told in the
-//! latter case, what the attempts before the last ended as is not.
+//! One of each for a request that succeeded or that it gave up on. An event tells how often it
+//! tried only in the latter case; the span also tells of retries that helped. What the attempts
+//! before the last ended as neither tells. Where both are sent they are of the same request.
 
 use crate::intake::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting};
 
+use super::super::Signal;
 use super::super::record::Record;
-use super::{STATUS, attempt, duration_ms, event, evidence, ignored, owned, seen, sighting};
+use super::{STATUS, attempt, duration_ms, event, evidence, hex, ignored, owned, seen, sighting};
 
-/// Whom it asks unless it is told otherwise.
+/// Whom it asks unless it says otherwise.
 const PROVIDER: &str = "anthropic";
 
 pub(super) fn read_event(record: &Record) -> Option<Reading> {
@@ -29,7 +31,7 @@ pub(super) fn read_event(record: &Record) -> Option<Reading> {
         }
         _ => return ignored(Ignored::Unrelated),
     };
-    seen(call(record, ending))
+    call(record, ending)
 }
 
 pub(super) fn read_span(record: &Record) -> Option<Reading> {
@@ -43,27 +45,73 @@ pub(super) fn read_span(record: &Record) -> Option<Reading> {
     } else {
         Ending::Ok(attributes.status(&STATUS))
     };
-    seen(call(record, ending))
+    call(record, ending)
 }
 
-fn call(record: &Record, ending: Ending) -> Sighting {
+fn call(record: &Record, ending: Ending) -> Option<Reading> {
     let attributes = &record.attributes;
-    let attempt = attempt(record);
+    // Of a gateway it knows neither who answers nor whether the status is the provider's.
+    if attributes.text(&["anthropic.provider"]) == Some("gateway") {
+        return ignored(Ignored::Gateway);
+    }
+    // It counts from 1 again when it asks for the whole after a stream broke off; each attempt's
+    // beginning is an event of the span.
+    let attempt = attempt(record).max(Some(record.attempts_begun).filter(|begun| *begun > 0));
     let sighting = sighting(record, Layer::ClaudeCode, Basis::Operation);
-    Sighting {
-        provider: Some(PROVIDER.to_owned()),
+    let replay_key = same_request(record, &ending).or(sighting.replay_key);
+    seen(Sighting {
+        provider: Some(provider(record)),
         model: owned(attributes.text(&["model", "gen_ai.request.model"])),
         ending,
         duration: duration_ms(record).or(sighting.duration),
         attempt,
         resends: attempt.map_or(0, |attempt| attempt - 1),
         request_id: owned(attributes.text(&["request_id", "client_request_id"])),
+        replay_key,
         ..sighting
+    })
+}
+
+/// What the event and the span of one request have in common, where they have it: the request's
+/// id, or for a failure without one the span around both, which ends with it.
+fn same_request(record: &Record, ending: &Ending) -> Option<String> {
+    let attributes = &record.attributes;
+    if let Some(id) = attributes.text(&["request_id"]) {
+        return Some(format!("claude_code {id}"));
     }
+    let around = match record.signal {
+        Signal::Traces => record.place.parent,
+        Signal::Logs => record.place.span,
+    };
+    let Ending::Failed(failure) = ending else { return None };
+    if record.place.trace == [0; 16] || around == [0; 8] {
+        return None;
+    }
+    let place = hex(&[&record.place.trace[..], &around]);
+    let model = attributes.text(&["model"]).unwrap_or_default();
+    let (status, attempt) = (failure.status.unwrap_or(0), attributes.word("attempt"));
+    Some(format!("claude_code {place} {model} {status} {}", attempt.unwrap_or_default()))
+}
+
+/// Who serves Claude. Anthropic's platform in a cloud is Anthropic's own.
+fn provider(record: &Record) -> String {
+    let cloud = match record.attributes.text(&["anthropic.provider"]) {
+        Some("bedrock" | "mantle") => "bedrock",
+        Some("vertex") => "vertex",
+        Some("foundry") => "azure",
+        Some(_) => PROVIDER,
+        None => {
+            return super::provider(record, &["gen_ai.provider.name"]).unwrap_or(PROVIDER.into());
+        }
+    };
+    cloud.to_owned()
 }
 
 fn failure(record: &Record) -> Evidence {
     let attributes = &record.attributes;
     let text = attributes.text(&["error", "error.message"]).or_else(|| record.message());
-    evidence(attributes.status(&STATUS), attributes.word("error.type"), text)
+    // After three of them in a row it gives up and says only this.
+    let repeated = text.and_then(|text| text.strip_prefix("Repeated "));
+    let status = attributes.status(&STATUS).or_else(|| repeated.and_then(super::status_in));
+    evidence(status, attributes.word("error.type"), text)
 }

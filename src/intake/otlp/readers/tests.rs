@@ -49,8 +49,17 @@ fn events_of_codex_are_read_by_attempt() {
     let status = |number: &str| ("http.response.status_code", json!(number));
     let text = |text: &str| ("error.message", json!(text));
     let endpoint = |path: &str| ("endpoint", json!(path));
+    let kind = |kind: &str| ("event.kind", json!(kind));
+    let after = |ms: &str| ("duration_ms", json!(ms));
     for (name, attributes, expected) in [
-        ("api_request", vec![attempt(0), status("200")], "attempt openai/gpt-5.5 ok first"),
+        // Only let in: the stream's end tells how it ended.
+        ("api_request", vec![attempt(0), status("200"), endpoint("/responses")], "wrapper"),
+        ("api_request", vec![attempt(0), status("200")], "wrapper"),
+        (
+            "api_request",
+            vec![attempt(1), status("200"), endpoint("/responses/compact")],
+            "attempt openai/gpt-5.5 ok retry",
+        ),
         (
             "api_request",
             vec![attempt(1), status("503"), text("server_is_overloaded")],
@@ -60,21 +69,58 @@ fn events_of_codex_are_read_by_attempt() {
         ("api_request", vec![endpoint("/models"), status("500")], "unrelated"),
         (
             "sse_event",
-            vec![("event.kind", json!("response.failed")), text("server is overloaded")],
-            "operation openai/gpt-5.5 overloaded first",
+            vec![kind("response.completed"), text("at capacity")],
+            "attempt openai/gpt-5.5 overloaded first",
         ),
-        ("sse_event", vec![("event.kind", json!("response.created"))], "unrelated"),
+        ("sse_event", vec![kind("response.completed")], "attempt openai/gpt-5.5 ok first"),
+        // As they came, beside the summing-up.
+        ("sse_event", vec![kind("response.completed"), after("4")], "wrapper"),
+        ("sse_event", vec![kind("response.failed"), after("4"), text("overloaded")], "wrapper"),
+        ("sse_event", vec![after("4"), text("Transport error: network error")], "wrapper"),
         (
-            "websocket_request",
-            vec![("success", json!("false")), text("at capacity")],
-            "operation openai/gpt-5.5 overloaded first",
+            "websocket_connect",
+            vec![("success", json!("false")), status("503"), text("http 503")],
+            "attempt openai/gpt-5.5 unavailable first",
         ),
+        ("websocket_connect", vec![("success", json!("true"))], "wrapper"),
+        ("websocket_request", vec![("success", json!("true"))], "wrapper"),
         ("tool_result", vec![], "unrelated"),
     ] {
         let attributes = [vec![model.clone()], attributes].concat();
         let name = format!("codex.{name}");
         let said = say(Signal::Logs, "codex", &name, &attributes);
         assert_eq!(said, expected, "{name} {attributes:?}");
+    }
+}
+
+#[test]
+fn claude_code_says_who_serves_claude() {
+    for (provider, expected) in [
+        ("firstParty", "operation anthropic/claude-opus-4-7 ok first"),
+        ("anthropicAws", "operation anthropic/claude-opus-4-7 ok first"),
+        ("bedrock", "operation bedrock/claude-opus-4-7 ok first"),
+        ("mantle", "operation bedrock/claude-opus-4-7 ok first"),
+        ("vertex", "operation vertex/claude-opus-4-7 ok first"),
+        ("foundry", "operation azure/claude-opus-4-7 ok first"),
+        ("gateway", "gateway"),
+    ] {
+        let attributes =
+            [("model", json!("claude-opus-4-7")), ("anthropic.provider", json!(provider))];
+        let said = say(Signal::Logs, "", "claude_code.api_request", &attributes);
+        assert_eq!(said, expected, "{provider}");
+    }
+}
+
+#[test]
+fn gemini_cli_tells_its_account_and_not_its_host() {
+    let model = ("model", json!("gemini-2.5-pro"));
+    for (account, expected) in [
+        ("vertex-ai", "attempt vertex/gemini-2.5-pro ok first"),
+        ("gemini-api-key", "attempt gemini/gemini-2.5-pro ok first"),
+    ] {
+        let attributes = [model.clone(), ("auth_type", json!(account))];
+        let said = say(Signal::Logs, "gemini-cli", "gemini_cli.api_response", &attributes);
+        assert_eq!(said, expected, "{account}");
     }
 }
 
