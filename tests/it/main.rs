@@ -5,6 +5,7 @@ mod access_logs;
 mod backfill;
 mod captures;
 mod classify;
+mod clients;
 mod config;
 mod cron;
 mod daemon;
