@@ -22,14 +22,14 @@ type Parent = ([u8; 16], [u8; 8]);
 /// The waiting spans.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    children: HashMap<Parent, VecDeque<Box<Sighting>>>,
+    children: HashMap<Parent, VecDeque<Sighting>>,
     /// One entry for each span, in the order they came.
     order: VecDeque<(Timestamp, Parent)>,
 }
 
 impl Waiting {
     /// Lets a span wait. Returns how many had to be given up for it.
-    pub(super) fn add(&mut self, span: Box<Sighting>, now: Timestamp) -> u64 {
+    pub(super) fn add(&mut self, span: Sighting, now: Timestamp) -> u64 {
         let parent = (span.place.trace, span.place.parent);
         self.order.push_back((now, parent));
         self.children.entry(parent).or_default().push_back(span);
@@ -47,7 +47,7 @@ impl Waiting {
     }
 
     /// The spans below this one, in the order they ended.
-    pub(super) fn below(&mut self, place: &Place) -> Vec<Box<Sighting>> {
+    pub(super) fn below(&mut self, place: &Place) -> Vec<Sighting> {
         // Their entries in the order stay until they are old, and then find nothing.
         let spans = self.children.remove(&(place.trace, place.span)).unwrap_or_default();
         let mut spans = Vec::from(spans);
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
     use crate::intake::sighting::{Basis, Layer};
 
-    fn span(trace: u8, ended: u64) -> Box<Sighting> {
+    fn span(trace: u8, ended: u64) -> Sighting {
         let mut span = Sighting::new(Layer::Http, Basis::Attempt);
         span.place = Place { trace: [trace; 16], span: [ended as u8; 8], parent: [9; 8] };
         span.at = Some(Timestamp::from_secs(ended));
-        Box::new(span)
+        span
     }
 
     fn parent(trace: u8) -> Place {

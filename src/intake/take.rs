@@ -38,7 +38,7 @@ pub struct Taken {
 /// A call or an attempt with its outcome, and the HTTP spans below it.
 struct Told {
     sighting: Box<Sighting>,
-    below: Vec<Box<Sighting>>,
+    below: Vec<Sighting>,
     classified: Classified,
 }
 
@@ -157,7 +157,7 @@ impl Door {
                 return;
             }
             _ => {
-                let given_up = recall.waiting.add(span, now);
+                let given_up = recall.waiting.add(*span, now);
                 self.ignore(Ignored::NoModel, given_up);
                 return;
             }
@@ -199,7 +199,7 @@ fn outcome(sighting: &Sighting, names: &Names, now: Timestamp) -> Result<Classif
 
 /// Takes from the HTTP spans below what the layer itself does not tell: the host that was really
 /// asked, and the status of an attempt.
-fn learn(sighting: &mut Sighting, below: &[Box<Sighting>]) {
+fn learn(sighting: &mut Sighting, below: &[Sighting]) {
     let Some(last) = below.last() else { return };
     if sighting.host.is_none() {
         sighting.host.clone_from(&last.host);
@@ -225,7 +225,7 @@ fn attempts(told: &Told) -> Vec<Outcome> {
     }
     let provider = call.target.provider.as_str();
     let last = told.below.len().saturating_sub(1);
-    let attempt = |(index, span): (usize, &Box<Sighting>)| {
+    let attempt = |(index, span): (usize, &Sighting)| {
         let (mut class, code, _) = span.ending.class(provider);
         let mut outcome = Outcome::new(call.target.clone(), call.source, call.at, Class::Ok);
         // Around the last one stands the layer that saw its stream and read its error.
