@@ -168,9 +168,21 @@ impl Names {
         self.provider_named(raw).ok()
     }
 
-    /// Whether a known provider serves at this host or URL.
+    /// Whether this host, `host:port` or URL is one of a provider's, or of several.
     pub fn serves(&self, host: &str) -> bool {
-        self.provider_at(host).is_ok_and(|provider| provider.is_some())
+        let with_port = authority(host);
+        let is_configured = [with_port.as_str(), without_port(&with_port)]
+            .iter()
+            .any(|host| self.hosts.contains_key(*host));
+        is_configured || self.provider_at(host).is_ok_and(|provider| provider.is_some())
+    }
+
+    /// Whether this name is that of a provider whose hosts are known.
+    pub fn knows(&self, provider: &str) -> bool {
+        let named = Provider::new(provider);
+        named.is_ok_and(|it| {
+            self.providers.contains_key(&it) || catalog::named(it.as_str()).is_some()
+        })
     }
 
     /// The configured spelling of a region of a provider; `None` when it is not configured.

@@ -60,11 +60,11 @@ impl Door {
                 Ok(Reading::Seen(span)) if is_anonymous(&span) => {
                     self.let_wait(span, &names, &mut recall, now, &mut taken);
                 }
-                Ok(Reading::Seen(sighting)) => calls.push(sighting),
-                Ok(Reading::Ignored(reason)) => {
-                    self.ignore(reason, 1);
-                    taken.ignored += 1;
+                Ok(Reading::Seen(sighting)) if is_through_gateway(&sighting, &names) => {
+                    self.leave_out(Ignored::Gateway, &mut taken);
                 }
+                Ok(Reading::Seen(sighting)) => calls.push(sighting),
+                Ok(Reading::Ignored(reason)) => self.leave_out(reason, &mut taken),
                 Err(refusal) => self.refuse(refusal, &mut taken),
             }
         }
@@ -118,8 +118,7 @@ impl Door {
                 None
             };
             if let Some(reason) = reason {
-                self.ignore(reason, 1);
-                taken.ignored += 1;
+                self.leave_out(reason, taken);
                 continue;
             }
             if !attempts.is_empty() {
@@ -162,6 +161,10 @@ impl Door {
                 return;
             }
         };
+        self.leave_out(reason, taken);
+    }
+
+    fn leave_out(&self, reason: Ignored, taken: &mut Taken) {
         self.ignore(reason, 1);
         taken.ignored += 1;
     }
@@ -189,6 +192,13 @@ fn is_repeated(sighting: &Sighting, recall: &mut Recall, now: Timestamp) -> bool
 /// Whether it is an attempt of which it is not known which model it asked.
 fn is_anonymous(sighting: &Sighting) -> bool {
     sighting.layer == Layer::Http && sighting.model.is_none()
+}
+
+/// Whether a known provider is named, but another host was asked: a gateway, whose answers are its
+/// own. It makes 500 of an overload, and has limits that are not the provider's.
+fn is_through_gateway(sighting: &Sighting, names: &Names) -> bool {
+    let is_elsewhere = sighting.host.as_deref().is_some_and(|host| !names.serves(host));
+    is_elsewhere && sighting.provider.as_deref().is_some_and(|provider| names.knows(provider))
 }
 
 fn outcome(sighting: &Sighting, names: &Names, now: Timestamp) -> Result<Classified, Refusal> {

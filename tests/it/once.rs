@@ -136,6 +136,33 @@ async fn a_request_that_is_told_on_two_ways_counts_once_on_each_basis() {
 }
 
 #[tokio::test]
+async fn what_went_through_a_gateway_is_not_blamed_on_the_provider() {
+    let attributes = |host: &str, provider: &str| {
+        let attributes = [
+            ("gen_ai.request.model", json!("claude-opus-4-7")),
+            ("server.address", json!(host)),
+            ("gen_ai.provider.name", json!(provider)),
+            ("error.type", json!("InternalServerError")),
+        ];
+        [("opentelemetry.instrumentation.genai", span(1, 1, 0, 1, &attributes))]
+    };
+    for (yaml, host, provider, counts) in [
+        ("", "litellm.internal", "anthropic", false),
+        ("providers: {anthropic: {hosts: [litellm.internal]}}", "litellm.internal", "openai", true),
+        ("", "api.anthropic.com", "openai", true),
+        ("", "models.example.org", "example", true),
+    ] {
+        let daemon = daemon::start(yaml).await;
+        export(&daemon, &attributes(host, provider)).await;
+        let gateway = u64::from(!counts);
+        let series = "brownout_ingest_records_ignored_total{reason=\"gateway\"}";
+        counted(&daemon, series, gateway).await;
+        let targets = daemon.json("/v1/health").await["targets"].as_array().unwrap().len();
+        assert_eq!(targets > 0, counts, "{host} {provider}");
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_whose_model_nobody_tells_is_left_out() {
     let daemon = daemon::start("").await;
     export(&daemon, &[http(1, 2, 0, 9, 529)]).await;
@@ -220,11 +247,9 @@ async fn a_stream_counts_on_its_first_content_and_is_corrected_when_it_fails() {
         if !calls.is_null() {
             seen(&daemon, "/operations/5m", &calls).await;
         }
-        let requests = format!(
-            "brownout_requests_total{{provider=\"anthropic\",model=\"claude-opus-4-7\",\
-             source=\"client\",attempt=\"first\"}}"
-        );
-        counted(&daemon, &requests, attempts).await;
+        let requests = "brownout_requests_total{provider=\"anthropic\",\
+            model=\"claude-opus-4-7\",source=\"client\",attempt=\"first\"}";
+        counted(&daemon, requests, attempts).await;
     }
 }
 

@@ -89,16 +89,17 @@ def events(model):
     done = InMemoryLogRecordExporter()
     provider = LoggerProvider()
     provider.add_log_record_processor(SimpleLogRecordProcessor(done))
-    for number, status in enumerate((200, 503, 200)):
+    completed = {"event.name": "codex.sse_event", "event.kind": "response.completed"}
+    refused = {
+        "event.name": "codex.api_request",
+        "endpoint": "/responses",
+        "attempt": 0,
+        "http.response.status_code": 503,
+    }
+    for number, event in enumerate((completed, refused, completed)):
         provider.get_logger("codex").emit(
             timestamp=time.time_ns() - number * 1_000_000,
-            attributes={
-                "event.name": "codex.api_request",
-                "model": model,
-                "endpoint": "/responses",
-                "attempt": 0,
-                "http.response.status_code": status,
-            },
+            attributes={"model": model, **event},
         )
     return done.get_finished_logs()
 
