@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::outcome::{Class, Source};
+use crate::domain::outcome::Class;
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
 use crate::ground::clock::Clock;
@@ -203,9 +203,9 @@ pub(super) fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps
                 Some(adaptive) => {
                     let clients = CLIENTS_SUFFICE_IN_TROUBLE;
                     let every = adaptive.every.min(usual.every);
-                    (Sufficient { clients, every }, view.last_minute_by_source)
+                    (Sufficient { clients, every }, view.evident.last_minute)
                 }
-                None => (usual, view.recent_by_source),
+                None => (usual, view.evident.five_minutes),
             };
             let last_run = view.probe.as_ref().and_then(|probe| probe.last_run);
             let now = parts.clock.now();
@@ -213,7 +213,7 @@ pub(super) fn deps(parts: &Parts, probes: &ProbesConfig, client: Client) -> Deps
                 let apart = sufficient.every * every;
                 last_run.is_none_or(|last_run| now.since(last_run) >= apart)
             };
-            let enough = reported[Source::Client.index()] >= sufficient.clients;
+            let enough = reported >= sufficient.clients;
             enough && !reduced_to.is_some_and(is_due)
         })
     });

@@ -294,6 +294,12 @@ impl Outcome {
     pub fn can_clear(&self) -> bool {
         self.class == Class::Ok && self.layer.can_clear(self.basis)
     }
+
+    /// Whether it is a first attempt by a source that sees whatever can go wrong with one.
+    pub fn is_evident(&self) -> bool {
+        let is_first = self.basis == Basis::Attempt && self.attempt == Attempt::First;
+        is_first && self.layer.can_clear(Basis::Attempt)
+    }
 }
 
 #[cfg(test)]

@@ -311,7 +311,7 @@ impl Entry {
             signals: self.judge.signals(),
             windows: self.counts.windows(now),
             recent_by_source: self.counts.recent_by_source(now),
-            last_minute_by_source: self.counts.last_minute_by_source(now),
+            evident: self.counts.evident(now),
             latency: self.counts.latency(now),
             last_outcome_at: self.counts.last_outcome_at(),
             counters: self.counts.counters(),

@@ -11,7 +11,7 @@ use super::latency::Latency;
 use super::operations::OperationCounts;
 use super::ring::Ring;
 use super::snapshot::{
-    Code, Counters, Heard, LatencyView, OperationsView, SourceCounters, Windows,
+    Code, Counters, Evident, Heard, LatencyView, OperationsView, SourceCounters, Windows,
 };
 
 /// Different status codes kept per series; the next one counts as `other`. Providers use about a
@@ -34,8 +34,8 @@ pub(super) struct Counts {
     five_minutes: Ring<30, { Tally::COUNTS }>,
     one_hour: Ring<60, { Tally::COUNTS }>,
     one_day: Ring<144, { Tally::COUNTS }>,
-    /// Attempts by source, beside `five_minutes`.
-    recent_by_source: Ring<30, { Source::COUNT }>,
+    /// Attempts by source, beside `five_minutes`, and those of clients that make a probe needless.
+    recent_by_source: Ring<30, { Source::COUNT + 1 }>,
     latency: Latency,
     last_outcome_at: Option<Timestamp>,
     /// Made when the first operation, or attempt without a class, comes.
@@ -165,8 +165,12 @@ impl Counts {
         ];
         slots.into_iter().flatten().for_each(take_back);
         if let Some(slot) = self.recent_by_source.slot_mut(then, now) {
-            let sum = &mut slot[outcome.source.index()];
+            let [by_source @ .., evident] = slot;
+            let sum = &mut by_source[outcome.source.index()];
             *sum = sum.saturating_sub(outcome.count);
+            if outcome.is_evident() && outcome.source == Source::Client {
+                *evident = evident.saturating_sub(outcome.count);
+            }
         }
         let series = self.series_mut(outcome);
         if let Some((_, tally)) = series.hours.iter_mut().find(|(hour, _)| *hour == then.hour()) {
@@ -240,8 +244,12 @@ impl Counts {
             }
         }
         if let Some(slot) = self.recent_by_source.slot_mut(at, now) {
-            let sum = &mut slot[outcome.source.index()];
+            let [by_source @ .., evident] = slot;
+            let sum = &mut by_source[outcome.source.index()];
             *sum = sum.saturating_add(outcome.count);
+            if outcome.is_evident() && outcome.source == Source::Client {
+                *evident = evident.saturating_add(outcome.count);
+            }
         }
     }
 
@@ -254,11 +262,14 @@ impl Counts {
     }
 
     pub(super) fn recent_by_source(&self, now: Timestamp) -> [u64; Source::COUNT] {
-        self.recent_by_source.sum(now)
+        let [by_source @ .., _] = self.recent_by_source.sum(now);
+        by_source
     }
 
-    pub(super) fn last_minute_by_source(&self, now: Timestamp) -> [u64; Source::COUNT] {
-        self.recent_by_source.sum_of_last(6, now)
+    pub(super) fn evident(&self, now: Timestamp) -> Evident {
+        let [.., five_minutes] = self.recent_by_source.sum(now);
+        let [.., last_minute] = self.recent_by_source.sum_of_last(6, now);
+        Evident { five_minutes, last_minute }
     }
 
     pub(super) fn latency(&self, now: Timestamp) -> LatencyView {

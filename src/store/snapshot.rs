@@ -67,8 +67,8 @@ pub struct TargetView {
     pub windows: Windows,
     /// Attempts of the last five minutes by source, in the order of [`Source::ALL`].
     pub recent_by_source: [u64; Source::COUNT],
-    /// The same of the last minute.
-    pub last_minute_by_source: [u64; Source::COUNT],
+    /// Those of clients that tell as much as a probe would.
+    pub evident: Evident,
     /// Quantiles of the last minutes.
     pub latency: LatencyView,
     /// When the latest outcome ended.
@@ -83,6 +83,15 @@ pub struct TargetView {
     pub operations: Option<OperationsView>,
     /// Which sources told of it, best first.
     pub coverage: Vec<Heard>,
+}
+
+/// First attempts of clients that see whatever a probe would see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evident {
+    /// Of the last five minutes.
+    pub five_minutes: u64,
+    /// Of the last minute.
+    pub last_minute: u64,
 }
 
 /// A source that told of a target.

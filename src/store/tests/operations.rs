@@ -129,6 +129,24 @@ fn what_sources_can_clear_and_what_they_only_raise() {
 }
 
 #[test]
+fn only_what_sees_as_much_as_a_probe_makes_one_needless() {
+    let store = store(10);
+    let retry = Outcome { attempt: Attempt::Retry, ..attempt(Layer::Report, Class::Ok, 0) };
+    let outcomes = [
+        attempt(Layer::Report, Class::Overloaded, 0),
+        retry,
+        attempt(Layer::VercelAi, Class::Ok, 0),
+        call(Class::Ok, 0, 0),
+        Outcome::new(target("a/m"), Source::Probe, at(0), Class::Ok),
+    ];
+    store.record(&outcomes, Arrival::Live, at(1));
+    let soon = view(&store, "a/m", 2);
+    assert_eq!((soon.evident.five_minutes, soon.evident.last_minute), (1, 1));
+    assert_eq!(soon.recent_by_source, [3, 1]);
+    assert_eq!(view(&store, "a/m", 90).evident.last_minute, 0);
+}
+
+#[test]
 fn a_success_counted_on_its_first_content_is_taken_back_when_the_stream_fails() {
     for basis in [Basis::Attempt, Basis::Operation] {
         let store = store(10);

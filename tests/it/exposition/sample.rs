@@ -14,8 +14,9 @@ use brownout::domain::time::Timestamp;
 use brownout::ground::self_stats::SelfStats;
 use brownout::store::journal::Phases;
 use brownout::store::snapshot::{
-    BudgetView, Code, Counters, LatencyView, OperationsView, ProbeView, ProviderBudgetView,
-    QuotaKey, QuotaView, SignalView, Snapshot, StatusPageView, TargetView, Windows,
+    BudgetView, Code, Counters, Evident, LatencyView, OperationsView, ProbeView,
+    ProviderBudgetView, QuotaKey, QuotaView, SignalView, Snapshot, StatusPageView, TargetView,
+    Windows,
 };
 
 /// The time of all samples: 2026-04-24T14:03:11Z.
@@ -79,7 +80,7 @@ pub(super) fn quiet(name: &str, configured: bool) -> TargetView {
         signals: [unknown; Signal::COUNT],
         windows: Windows::default(),
         recent_by_source: [0; Source::COUNT],
-        last_minute_by_source: [0; Source::COUNT],
+        evident: Evident::default(),
         latency: LatencyView::default(),
         last_outcome_at: None,
         counters: Counters::default(),
