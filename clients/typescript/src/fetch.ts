@@ -200,7 +200,9 @@ class Attempt {
       }
       // At once, for SDKs hang up on an error without reading on.
       if (seen.failure !== undefined) {
-        this.#end({ status, phase: 'stream', ms: this.#ms(), ...seen.failure });
+        // Without a word the daemon would take it for a stream that went well.
+        const words = isFailure(seen.failure) ? seen.failure : { error_type: 'server_error' };
+        this.#end({ status, phase: 'stream', ms: this.#ms(), ...words });
       }
     };
     return {
