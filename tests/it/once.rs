@@ -154,10 +154,10 @@ async fn a_failure_that_the_first_to_tell_could_not_see_takes_the_place_of_its_s
     let failed = json!({"phase": "stream", "error_type": "overloaded_error"});
     let fields = ["provider", "model", "status", "ts", "request_id"];
     let fields = fields.map(|name| format!("{name}: {name}")).join(", ");
-    let daemon =
-        daemon::start(&format!("ingest: {{mappings: {{plain: {{fields: {{{fields}}}}}}}}}")).await;
+    let daemon = daemon::start(&format!("ingest: {{mappings: {{plain: {{{fields}}}}}}}")).await;
     let request = daemon.request(reqwest::Method::POST, "/v1/outcomes?mapping=plain");
-    let answer = daemon.send(request.body(line.to_string())).await;
+    let request = request.header("content-type", "application/json").body(line.to_string());
+    let answer = daemon.send(request).await;
     assert_eq!(answer.json()["accepted"], 1, "{answer:?}");
     assert_eq!(daemon.report(report(failed)).await.json()["accepted"], 1);
     seen(&daemon, "/windows/5m", &json!({"attempts": 1, "ok": 0, "overloaded": 1})).await;
@@ -333,6 +333,7 @@ async fn an_admission_must_be_tied_to_its_call_and_cannot_be_a_failure() {
         (json!({"phase": "admitted", "op": "a", "status": 529}), "phase: expected"),
         (json!({"phase": "admitted", "op": "a", "error": "reset"}), "phase: expected"),
         (json!({"phase": "admitted", "op": "a", "class": "overloaded"}), "phase: expected"),
+        (json!({"phase": "admitted", "op": "a", "n": 5}), "n: expected 1"),
     ] {
         let answer = daemon.report(report(&record).to_string()).await;
         assert_eq!(answer.status, 400, "{record}");

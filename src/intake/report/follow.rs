@@ -48,6 +48,8 @@ pub(super) fn outcomes(
         return Vec::new();
     }
     outcome.replaces = Some(counted);
+    // It is the end of what began: that stream, there.
+    outcome.count = counted.count;
     outcome.scope = scope;
     if outcome.class == Class::Ok {
         // It was observed when it came.

@@ -67,74 +67,64 @@ fn operations_are_counted_apart_and_never_in_the_ratios_of_attempts() {
 type Mix = (&'static str, Outcome, Vec<(u32, Outcome)>, SignalState, Basis);
 
 fn mixes() -> Vec<Mix> {
+    use SignalState::{Healthy, Overloaded, Unknown};
+    let (by_attempts, by_calls) = (Basis::Attempt, Basis::Operation);
     let ok = |layer: Layer| attempt(layer, Class::Ok, 0);
     let hidden = Outcome { layer: Layer::GenAi, ..call(Class::Ok, 0, 0) };
     let shed = Class::Overloaded;
     vec![
-        ("reports", ok(Layer::Report), vec![], SignalState::Healthy, Basis::Attempt),
-        ("a blind source", ok(Layer::VercelAi), vec![], SignalState::Unknown, Basis::Attempt),
+        ("reports", ok(Layer::Report), vec![], Healthy, by_attempts),
+        ("blind", ok(Layer::VercelAi), vec![], Unknown, by_attempts),
         (
             "a blind source that saw it",
             ok(Layer::VercelAi),
             vec![(10, attempt(Layer::VercelAi, shed, 0))],
-            SignalState::Overloaded,
-            Basis::Attempt,
+            Overloaded,
+            by_attempts,
         ),
         (
             "a blind source beside probes",
             ok(Layer::VercelAi),
             vec![(1, ok(Layer::Probe))],
-            SignalState::Healthy,
-            Basis::Attempt,
+            Healthy,
+            by_attempts,
         ),
         (
             "many blind successes beside some failures that others see",
             ok(Layer::AccessLog),
             vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
-            SignalState::Overloaded,
-            Basis::Attempt,
+            Overloaded,
+            by_attempts,
         ),
         (
             "many blind successes around failures that another saw",
             ok(Layer::AccessLog),
             vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
-            SignalState::Overloaded,
-            Basis::Attempt,
+            Overloaded,
+            by_attempts,
         ),
-        (
-            "calls, none retried",
-            call(Class::Ok, 0, 0),
-            vec![],
-            SignalState::Healthy,
-            Basis::Operation,
-        ),
+        ("calls, none retried", call(Class::Ok, 0, 0), vec![], Healthy, by_calls),
         (
             "calls, some retried",
             call(Class::Ok, 0, 0),
             vec![(3, call(Class::Ok, 1, 0))],
-            SignalState::Unknown,
-            Basis::Attempt,
+            Unknown,
+            by_attempts,
         ),
         (
             "calls that failed in spite of retries",
             call(Class::Ok, 0, 0),
             vec![(10, call(shed, 2, 0))],
-            SignalState::Overloaded,
-            Basis::Operation,
+            Overloaded,
+            by_calls,
         ),
-        (
-            "calls whose retries are hidden",
-            hidden.clone(),
-            vec![],
-            SignalState::Unknown,
-            Basis::Attempt,
-        ),
+        ("calls whose retries are hidden", hidden.clone(), vec![], Unknown, by_attempts),
         (
             "failed calls beside healthy attempts",
             hidden,
             vec![(40, ok(Layer::Report)), (10, call(shed, 2, 0))],
-            SignalState::Overloaded,
-            Basis::Operation,
+            Overloaded,
+            by_calls,
         ),
     ]
 }
