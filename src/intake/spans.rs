@@ -2,7 +2,8 @@
 //!
 //! An HTTP span is one attempt with its true status, but without the model; the span of the
 //! library around it knows the model. Children end first, so they are exported in the same batch
-//! as their parent or in an earlier one, and need to wait only for so long as exporters batch.
+//! as their parent or in an earlier one: earlier by as much as the call goes on after them. The span
+//! of an HTTP client ends with the headers, that of the call with its stream or its last retry.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use crate::domain::time::Timestamp;
 
 use super::sighting::{Place, Sighting};
 
-/// How long a span waits. Exporters send every five seconds, collectors may add as much again.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a span waits: as long as the SDKs wait for an answer, and for batches on the way.
+const WAIT_MAX: Duration = Duration::from_secs(11 * 60);
 /// Spans that wait at once, at some hundred bytes each.
 const WAITING_MAX: usize = 10_000;
 
@@ -22,25 +23,39 @@ type Parent = ([u8; 16], [u8; 8]);
 /// The waiting spans.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    children: HashMap<Parent, VecDeque<Sighting>>,
-    /// One entry for each span, in the order they came.
-    order: VecDeque<(Timestamp, Parent)>,
+    /// Each with its number, in the order they came.
+    children: HashMap<Parent, VecDeque<(u64, Sighting)>>,
+    /// How many of them there are.
+    count: usize,
+    /// When each came, its number and its parent; entries of spans that were joined stay for a
+    /// while.
+    order: VecDeque<(Timestamp, u64, Parent)>,
+    /// The number of the next.
+    next: u64,
 }
 
 impl Waiting {
     /// Lets a span wait. Returns how many had to be given up for it.
     pub(super) fn add(&mut self, span: Sighting, now: Timestamp) -> u64 {
         let parent = (span.place.trace, span.place.parent);
-        self.order.push_back((now, parent));
-        self.children.entry(parent).or_default().push_back(span);
-        let over = self.order.len().saturating_sub(WAITING_MAX);
-        (0..over).map(|_| self.give_up_oldest()).sum()
+        self.order.push_back((now, self.next, parent));
+        self.children.entry(parent).or_default().push_back((self.next, span));
+        self.next += 1;
+        self.count += 1;
+        let mut given_up = 0;
+        while self.count > WAITING_MAX {
+            given_up += self.give_up_oldest();
+        }
+        if self.order.len() > 2 * WAITING_MAX {
+            self.forget_joined();
+        }
+        given_up
     }
 
     /// Gives up the spans that waited too long. Returns how many.
     pub(super) fn expire(&mut self, now: Timestamp) -> u64 {
         let mut given_up = 0;
-        while self.order.front().is_some_and(|(came, _)| now.since(*came) > WAIT_MAX) {
+        while self.order.front().is_some_and(|(came, ..)| now.since(*came) > WAIT_MAX) {
             given_up += self.give_up_oldest();
         }
         given_up
@@ -48,21 +63,35 @@ impl Waiting {
 
     /// The spans below this one, in the order they ended.
     pub(super) fn below(&mut self, place: &Place) -> Vec<Sighting> {
-        // Their entries in the order stay until they are old, and then find nothing.
         let spans = self.children.remove(&(place.trace, place.span)).unwrap_or_default();
-        let mut spans = Vec::from(spans);
+        self.count -= spans.len();
+        let mut spans: Vec<_> = spans.into_iter().map(|(_, span)| span).collect();
         spans.sort_by_key(|span| span.at);
         spans
     }
 
     fn give_up_oldest(&mut self) -> u64 {
-        let Some((_, parent)) = self.order.pop_front() else { return 0 };
+        let Some((_, number, parent)) = self.order.pop_front() else { return 0 };
         let Some(spans) = self.children.get_mut(&parent) else { return 0 };
+        if spans.front().is_none_or(|(first, _)| *first != number) {
+            return 0;
+        }
         spans.pop_front();
+        self.count -= 1;
         if spans.is_empty() {
             self.children.remove(&parent);
         }
         1
+    }
+
+    /// Keeps the entries of spans that still wait.
+    fn forget_joined(&mut self) {
+        let children = &self.children;
+        // A parent's spans are joined all at once, so those that wait have the later numbers.
+        self.order.retain(|(_, number, parent)| {
+            let first = children.get(parent).and_then(VecDeque::front);
+            first.is_some_and(|(first, _)| first <= number)
+        });
     }
 }
 
@@ -93,8 +122,10 @@ mod tests {
             waiting.below(&parent(1)).iter().map(|s| s.at.unwrap().secs()).collect();
         assert_eq!(ended, [2, 3]);
         assert!(waiting.below(&parent(1)).is_empty());
-        assert_eq!(waiting.expire(Timestamp::from_secs(130)), 0);
-        assert_eq!(waiting.expire(Timestamp::from_secs(131)), 1, "what was joined is not given up");
+        let until = Timestamp::from_secs(100).plus(WAIT_MAX);
+        assert_eq!(waiting.expire(until), 0);
+        let later = until.plus(Duration::from_secs(1));
+        assert_eq!(waiting.expire(later), 1, "what was joined is not given up");
         assert!(waiting.below(&parent(2)).is_empty());
     }
 
@@ -105,5 +136,18 @@ mod tests {
         let given_up: u64 = (0..3 * WAITING_MAX).map(|_| waiting.add(span(1, 1), now)).sum();
         assert_eq!(given_up, 2 * WAITING_MAX as u64);
         assert_eq!(waiting.below(&parent(1)).len(), WAITING_MAX);
+    }
+
+    #[test]
+    fn spans_that_were_joined_take_no_room() {
+        let mut waiting = Waiting::default();
+        let now = Timestamp::from_secs(100);
+        assert_eq!(waiting.add(span(2, 1), now), 0);
+        for _ in 0..5 * WAITING_MAX {
+            assert_eq!(waiting.add(span(1, 1), now), 0);
+            assert_eq!(waiting.below(&parent(1)).len(), 1);
+        }
+        assert!(waiting.order.len() <= 2 * WAITING_MAX);
+        assert_eq!(waiting.below(&parent(2)).len(), 1, "the oldest still waits");
     }
 }

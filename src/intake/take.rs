@@ -6,6 +6,8 @@
 //! the model and gives it its attempts; of several layers of a process that tell of one target the
 //! best counts; and what another way told of the same request of the provider is left out.
 
+use std::time::Duration;
+
 use crate::domain::layer::{Basis, Layer};
 use crate::domain::outcome::{Attempt, Class, Outcome};
 use crate::domain::time::Timestamp;
@@ -102,17 +104,18 @@ impl Door {
         let mut outcomes = Vec::with_capacity(told.len());
         for one in told {
             let attempts = attempts(&one);
+            let told = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
             let (mut outcome, basis) = (one.classified.outcome, one.sighting.basis);
-            taken.accepted += attempts.len() as u64;
-            outcomes.extend(attempts.iter().cloned());
+            let (request_id, layer) = (one.sighting.request_id.as_deref(), outcome.layer);
+            if told > 0 && recall.told_elsewhere(request_id, layer, Basis::Attempt, now) {
+                self.ignore(Ignored::RequestId, u64::from(told));
+            } else {
+                taken.accepted += u64::from(told);
+                outcomes.extend(attempts);
+            }
             let reason = if is_outranked(&one.sighting, &outcome, recall, now) {
                 Some(Ignored::Layer)
-            } else if recall.told_elsewhere(
-                one.sighting.request_id.as_deref(),
-                outcome.layer,
-                basis,
-                now,
-            ) {
+            } else if recall.told_elsewhere(request_id, layer, basis, now) {
                 Some(Ignored::RequestId)
             } else {
                 None
@@ -121,8 +124,7 @@ impl Door {
                 self.leave_out(reason, taken);
                 continue;
             }
-            if !attempts.is_empty() {
-                let told = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+            if told > 0 {
                 outcome.unclassified = (outcome.unclassified + 1).saturating_sub(told);
                 outcome.attempt = Attempt::from_number(told.max(outcome.unclassified + 1));
             }
@@ -228,6 +230,9 @@ fn learn(sighting: &mut Sighting, below: &[Sighting]) {
 }
 
 /// The attempts of a call, from the HTTP spans below it.
+///
+/// All of them count where the call ends: told of together, they must be fresh together, or the
+/// failures before a long answer would be missing from what states follow from.
 fn attempts(told: &Told) -> Vec<Outcome> {
     let call = &told.classified.outcome;
     if call.basis == Basis::Attempt {
@@ -238,18 +243,20 @@ fn attempts(told: &Told) -> Vec<Outcome> {
     let attempt = |(index, span): (usize, &Sighting)| {
         let (mut class, code, _) = span.ending.class(provider);
         let mut outcome = Outcome::new(call.target.clone(), call.source, call.at, Class::Ok);
+        outcome.duration = span.duration;
         // Around the last one stands the layer that saw its stream and read its error.
         if index == last && call.class != Class::Ok {
             class = call.class;
         }
         if index == last {
+            // The HTTP span ended with the headers, the attempt ends with the call.
+            let rest = span.at.map_or(Duration::ZERO, |headers| call.at.since(headers));
+            outcome.duration = span.duration.map(|duration| duration + rest);
             outcome.time_to_first_token = call.time_to_first_token;
         }
         outcome.layer = call.layer;
-        outcome.at = span.at.unwrap_or(call.at).min(call.at);
         outcome.class = class;
         outcome.code = code;
-        outcome.duration = span.duration;
         outcome.attempt = Attempt::from_number(u32::try_from(index + 1).unwrap_or(u32::MAX));
         outcome
     };
