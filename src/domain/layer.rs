@@ -122,8 +122,8 @@ impl Layer {
         }
     }
 
-    /// What it tells of the attempts of a call.
-    pub const fn retries(self) -> Retries {
+    /// What it tells of the attempts of a call, where it tells of calls.
+    const fn retries_of_calls(self) -> Retries {
         match self {
             Self::Probe
             | Self::Report
@@ -138,6 +138,19 @@ impl Layer {
             | Self::OpenLlmetry
             | Self::LiteLlmSpan
             | Self::ClaudeCode => Retries::Hidden,
+        }
+    }
+
+    /// What it tells of the attempts of a call on this basis.
+    pub const fn retries(self, basis: Basis) -> Retries {
+        // The spans of an HTTP client below theirs tell of each attempt.
+        let has_spans_below = matches!(
+            self,
+            Self::AnthropicSdk | Self::GenAi | Self::OpenInference | Self::OpenLlmetry
+        );
+        match basis {
+            Basis::Attempt if has_spans_below => Retries::Told,
+            Basis::Attempt | Basis::Operation => self.retries_of_calls(),
         }
     }
 
@@ -187,7 +200,7 @@ impl Layer {
             // The calls of LiteLLM's callback are those that a client below retries unseen; where
             // it counts retries it tells of attempts.
             Basis::Operation if matches!(self, Self::LiteLlmCallback) => false,
-            Basis::Operation => matches!(self.retries(), Retries::Told | Retries::Counted),
+            Basis::Operation => matches!(self.retries(basis), Retries::Told | Retries::Counted),
         };
         self.sees_stream_failures() && sees_retries
     }
@@ -211,6 +224,19 @@ mod tests {
             (Layer::Http, Basis::Attempt, false),
         ] {
             assert_eq!(layer.can_clear(basis), can_clear, "{layer:?} {basis:?}");
+        }
+    }
+
+    #[test]
+    fn attempts_that_joined_a_call_are_each_told() {
+        for (layer, basis, retries) in [
+            (Layer::AnthropicSdk, Basis::Operation, Retries::Counted),
+            (Layer::AnthropicSdk, Basis::Attempt, Retries::Told),
+            (Layer::GenAi, Basis::Operation, Retries::Hidden),
+            (Layer::GenAi, Basis::Attempt, Retries::Told),
+            (Layer::LiteLlmCallback, Basis::Attempt, Retries::Counted),
+        ] {
+            assert_eq!(layer.retries(basis), retries, "{layer:?} {basis:?}");
         }
     }
 

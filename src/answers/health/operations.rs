@@ -70,7 +70,7 @@ impl CoverageDocument {
         Self {
             source: heard.layer.as_str(),
             basis: heard.basis.as_str(),
-            retries: heard.layer.retries().as_str(),
+            retries: heard.layer.retries(heard.basis).as_str(),
             stream_failures: heard.layer.sees_stream_failures(),
             can_clear: heard.layer.can_clear(heard.basis),
             last_seen_at: stamp(heard.last_at, precision),
