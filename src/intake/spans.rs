@@ -2,8 +2,8 @@
 //!
 //! An HTTP span is one attempt with its true status, but without the model; the span of the
 //! library around it knows the model. Children end first, so they are exported in the same batch
-//! as their parent or in an earlier one: earlier by as much as the call goes on after them. The span
-//! of an HTTP client ends with the headers, that of the call with its stream or its last retry.
+//! as their parent or in an earlier one: earlier by as much as the call goes on after them. The
+//! span of an HTTP client ends with the headers, that of the call with its stream or last retry.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
