@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::layer::{Basis, Layer};
+use crate::domain::outcome::Replaced;
 use crate::domain::state::SignalState;
 
 /// A call told by a library that says how often it tried.
@@ -62,13 +63,14 @@ fn operations_are_counted_apart_and_never_in_the_ratios_of_attempts() {
     assert_eq!(told, expected);
 }
 
-#[test]
-fn what_sources_can_clear_and_what_they_only_raise() {
+/// What comes, of a hundred outcomes a second; the state of the overload signal, and its basis.
+type Mix = (&'static str, Outcome, Vec<(u32, Outcome)>, SignalState, Basis);
+
+fn mixes() -> Vec<Mix> {
     let ok = |layer: Layer| attempt(layer, Class::Ok, 0);
     let hidden = Outcome { layer: Layer::GenAi, ..call(Class::Ok, 0, 0) };
     let shed = Class::Overloaded;
-    // what comes, of a hundred -> state of the overload signal, basis
-    for (name, good, bad, state, basis) in [
+    vec![
         ("reports", ok(Layer::Report), vec![], SignalState::Healthy, Basis::Attempt),
         ("a blind source", ok(Layer::VercelAi), vec![], SignalState::Unknown, Basis::Attempt),
         (
@@ -83,6 +85,20 @@ fn what_sources_can_clear_and_what_they_only_raise() {
             ok(Layer::VercelAi),
             vec![(1, ok(Layer::Probe))],
             SignalState::Healthy,
+            Basis::Attempt,
+        ),
+        (
+            "many blind successes beside some failures that others see",
+            ok(Layer::AccessLog),
+            vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
+            SignalState::Overloaded,
+            Basis::Attempt,
+        ),
+        (
+            "many blind successes around failures that another saw",
+            ok(Layer::AccessLog),
+            vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
+            SignalState::Overloaded,
             Basis::Attempt,
         ),
         (
@@ -120,7 +136,12 @@ fn what_sources_can_clear_and_what_they_only_raise() {
             SignalState::Overloaded,
             Basis::Operation,
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn what_sources_can_clear_and_what_they_only_raise() {
+    for (name, good, bad, state, basis) in mixes() {
         let store = store(10);
         minutes(&store, 60, &good, &bad);
         let signal = view(&store, "a/m", 60).signals[Signal::Overload.index()];
@@ -155,7 +176,7 @@ fn a_success_counted_on_its_first_content_is_taken_back_when_the_stream_fails() 
         let failed = Outcome {
             class: Class::Overloaded,
             at: at(400),
-            replaces: Some(at(0)),
+            replaces: Some(Replaced { at: at(0), count: 1 }),
             ..admitted.clone()
         };
         store.record(&[failed], Arrival::Live, at(400));
@@ -189,7 +210,7 @@ fn what_completes_a_success_counts_no_second_attempt() {
     let admitted = outcome("a/m", Class::Ok, 0);
     let complete = Outcome {
         at: at(30),
-        replaces: Some(at(0)),
+        replaces: Some(Replaced { at: at(0), count: 1 }),
         duration: Some(Duration::from_secs(30)),
         ..admitted.clone()
     };

@@ -92,19 +92,19 @@ impl Client {
     }
 }
 
-/// What a source lets the daemon see.
-fn covered(source: &str, basis: &str) -> Value {
-    let (retries_of_calls, stream_failures) = match source {
+/// What a layer lets the daemon see.
+fn covered(layer: &str, basis: &str) -> Value {
+    let (retries_of_calls, stream_failures) = match layer {
         "report" => ("told", true),
         "anthropic_sdk" => ("counted", true),
         "gen_ai" | "open_inference" => ("hidden", true),
         "vercel_ai" => ("told", false),
         "open_llmetry" => ("hidden", false),
-        _ => panic!("{source} has no row yet"),
+        _ => panic!("{layer} has no row yet"),
     };
     let retries = if basis == "attempt" { "told" } else { retries_of_calls };
     json!({
-        "source": source,
+        "layer": layer,
         "basis": basis,
         "retries": retries,
         "stream_failures": stream_failures,
