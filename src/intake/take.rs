@@ -12,7 +12,6 @@ use crate::domain::layer::{Basis, Layer};
 use crate::domain::outcome::{Attempt, Class, Outcome};
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
-use crate::store::LATE_MAX;
 
 use super::door::{self, Classified, Door, Recall, Told};
 use super::refusal::Refusal;
@@ -145,7 +144,7 @@ impl Door {
         outcomes: &mut Vec<Outcome>,
     ) {
         let ids = || call.sighting.request_id.as_deref().into_iter();
-        let (attempts, total) = attempts(&call, now);
+        let (attempts, total) = attempts(&call);
         // Of its attempts the last one has the request's id.
         if let Some(last) = attempts.last() {
             if recall.told(ids(), last, now) == Told::Before {
@@ -249,23 +248,24 @@ fn learn(sighting: &mut Sighting, below: &[Anonymous]) -> bool {
 }
 
 /// The attempts of a call, from the HTTP spans below it, and how many there were in all.
-fn attempts(call: &Call, now: Timestamp) -> (Vec<Outcome>, u32) {
+///
+/// All of them count where the call ends: told of together, they must be fresh together, or the
+/// failures before a long answer would be missing from what states follow from.
+fn attempts(call: &Call) -> (Vec<Outcome>, u32) {
     let (of, below) = (&call.classified.outcome, call.below.len() as u32);
     if of.basis == Basis::Attempt || below == 0 {
         return (Vec::new(), 0);
     }
     let total = below.max(call.sighting.resends.saturating_add(1));
     let attempt = |(number, span): (u32, &Anonymous)| {
-        let mut outcome =
-            Outcome::new(of.target.clone(), of.source, span.at.min(of.at), span.class);
-        if now.since(outcome.at) > LATE_MAX {
-            outcome.at = of.at;
-        }
+        let mut outcome = Outcome::new(of.target.clone(), of.source, of.at, span.class);
         outcome.layer = of.layer;
         outcome.code = span.code;
         outcome.duration = span.duration;
         outcome.attempt = Attempt::from_number(number);
         if number == total {
+            // The HTTP span ended with the headers, the attempt ends with the call.
+            outcome.duration = span.duration.map(|it| it.saturating_add(of.at.since(span.at)));
             outcome.time_to_first_token = of.time_to_first_token;
             // Around the last one stands the layer that saw its stream and read its error.
             if of.class != Class::Ok {

@@ -5,6 +5,7 @@
  */
 import Anthropic from '@anthropic-ai/sdk';
 import { createAnthropic } from '@ai-sdk/anthropic';
+import { createOpenAI } from '@ai-sdk/openai';
 import { generateText, streamText } from 'ai';
 import OpenAI from 'openai';
 
@@ -54,6 +55,16 @@ export function askGpt(options = {}) {
 /** Makes every call with the AI SDK and its provider for Anthropic. */
 export function askWithAiSdk({ fetch, ...options } = {}) {
   const model = createAnthropic({ baseURL: `${SIMULATOR}/anthropic/v1`, apiKey: 'any', fetch })('m');
+  return askModel(model, options);
+}
+
+/** Makes every call with the AI SDK and its provider for OpenAI, Responses API. */
+export function askOpenAiWithAiSdk(options = {}) {
+  const model = createOpenAI({ baseURL: `${SIMULATOR}/openai/v1`, apiKey: 'any' })('m');
+  return askModel(model, options);
+}
+
+function askModel(model, options) {
   return ask((maxRetries) => {
     const settings = { model, prompt: PROMPT, maxOutputTokens: 64, maxRetries, ...options };
     const streamed = async () => {

@@ -26,17 +26,6 @@ use table::{Attempts, CLIENTS, Client, Operations, Retries};
 /// Calls that each program makes.
 const CALLS: u64 = 400;
 
-/// The weather of every row, and no time lost.
-const WEATHER: [(&str, f64); 7] = [
-    ("overloaded", 0.03),
-    ("unavailable", 0.02),
-    ("rate_limited", 0.02),
-    ("stream_overloaded", 0.01),
-    ("latency_ms", 1.0),
-    ("ttft_ms", 1.0),
-    ("retry_after_ms", 1.0),
-];
-
 /// The classes that a window of the health document counts.
 const CLASSES: [Class; 4] = [Class::Ok, Class::Overloaded, Class::RateLimited, Class::Unavailable];
 
@@ -67,6 +56,11 @@ impl Truth {
         assert!(truth.operations.iter().all(|count| *count > 0), "{printed}");
         assert!(truth.stream_failures > 0, "{rows:?}");
         assert!(truth.retries() > 0, "{rows:?}");
+        if client.weather.is_bad {
+            // Half of the calls have no retries, so not all that failed are of that half.
+            let failed = CALLS - truth.operations[0] - truth.stream_failures;
+            assert!(failed > CALLS / 2, "{printed}");
+        }
         if client.numbers_retries {
             assert_eq!(sum(&|row| row.attempt == Attempt::First), CALLS, "{rows:?}");
         }
@@ -82,6 +76,7 @@ impl Truth {
         let counts = match client.attempts {
             Attempts::Equal => self.attempts,
             Attempts::StreamFailuresAreOk => self.without_stream_failures(self.attempts, 1),
+            Attempts::RetriedOverloadIsUnavailable => self.with_retried_overload_by_status(),
             Attempts::Nothing => [0; CLASSES.len()],
         };
         counted("attempts", counts)
@@ -100,7 +95,7 @@ impl Truth {
         let mut counted = counted("operations", counts);
         counted["attempts_unclassified"] = match client.retries {
             Retries::Told | Retries::Hidden => json!(0),
-            Retries::Counted => json!(self.retries()),
+            Retries::Counted | Retries::ToldAndCounted => json!(self.retries()),
         };
         counted
     }
@@ -110,6 +105,13 @@ impl Truth {
         counts[0] += as_ok * self.stream_failures;
         counts[1] -= self.stream_failures;
         counts
+    }
+
+    /// Attempts, with overload that no caller saw counted as unavailable.
+    fn with_retried_overload_by_status(&self) -> [u64; 4] {
+        let [ok, overloaded, rate_limited, unavailable] = self.attempts;
+        let seen = self.operations[1];
+        [ok, seen, rate_limited, unavailable + overloaded - seen]
     }
 }
 
@@ -151,10 +153,22 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn fleet(target: &str) -> Fleet {
-    let weather = Weather::default().changed(&WEATHER).unwrap();
+fn fleet(client: &Client) -> Fleet {
+    let shares = client.weather;
+    let weather = Weather::default()
+        .changed(&[
+            ("overloaded", shares.overloaded),
+            ("unavailable", shares.unavailable),
+            ("rate_limited", shares.rate_limited),
+            ("stream_overloaded", shares.stream_overloaded),
+            // No time is lost.
+            ("latency_ms", 1.0),
+            ("ttft_ms", 1.0),
+            ("retry_after_ms", 1.0),
+        ])
+        .unwrap();
     let plan = Plan::constant(weather, 0.0);
-    let plans = [(Target::parse(target).unwrap(), plan)].into();
+    let plans = [(Target::parse(client.target).unwrap(), plan)].into();
     Fleet::new(Scenario { exact: true, plans }, Some(7))
 }
 
@@ -175,7 +189,7 @@ async fn run(client: &Client, simulator: &str, daemon: &Running) -> Output {
 }
 
 async fn check(client: &Client) {
-    let fleet = fleet(client.target);
+    let fleet = fleet(client);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let simulator = format!("http://{}", listener.local_addr().unwrap());
     let (provider, model) = client.target.split_once('/').unwrap();

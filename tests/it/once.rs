@@ -7,7 +7,8 @@ use crate::telemetry::{counted, now};
 
 const TARGET: &str = "anthropic/claude-opus-4-7";
 
-/// A span in a trace, with its parent (0: none), how many seconds ago it ended, and attributes.
+/// A span of a second in a trace, with its parent (0: none), how many seconds ago it ended, and
+/// attributes.
 fn span(trace: u8, id: u8, parent: u8, ago: u64, attributes: &[(&str, Value)]) -> Value {
     let attribute = |(key, value): &(&str, Value)| match value {
         Value::Number(number) => json!({"key": key, "value": {"intValue": number}}),
@@ -15,7 +16,9 @@ fn span(trace: u8, id: u8, parent: u8, ago: u64, attributes: &[(&str, Value)]) -
     };
     let parent = if parent == 0 { String::new() } else { format!("{parent:016x}") };
     json!({"traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}"),
-        "parentSpanId": parent, "name": "x", "endTimeUnixNano": format!("{}000000000", now() - ago),
+        "parentSpanId": parent, "name": "x",
+        "startTimeUnixNano": format!("{}000000000", now() - ago - 1),
+        "endTimeUnixNano": format!("{}000000000", now() - ago),
         "attributes": attributes.iter().map(attribute).collect::<Vec<_>>()})
 }
 
@@ -100,6 +103,40 @@ async fn attempts_of_an_http_client_get_their_model_from_the_call_around_them() 
     let told: Vec<&Value> =
         health["coverage"].as_array().unwrap().iter().map(|one| &one["basis"]).collect();
     assert_eq!(told, ["attempt", "operation"]);
+}
+
+#[tokio::test]
+async fn attempts_of_a_call_that_takes_long_are_fresh_when_it_ends() {
+    let daemon = daemon::start("").await;
+    for call in 1..=20 {
+        // The headers came early, the stream went on for a minute and a half.
+        export(&daemon, &[http(call, 2, 1, 95, 529), http(call, 3, 1, 90, 200)]).await;
+        export(&daemon, &[native(call, 1, 0, 1, None)]).await;
+    }
+    seen(&daemon, "/windows/5m", &json!({"attempts": 40, "ok": 20, "overloaded": 20})).await;
+    daemon
+        .target_when(TARGET, "it is overloaded, and the streams are slow", |health| {
+            health["state"] == "overloaded"
+                && health["latency"]["p50_ms"].as_f64().is_some_and(|ms| ms > 75_000.0)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn attempts_are_taken_from_reports_or_from_spans() {
+    let daemon = daemon::start("").await;
+    // The report of the call's last attempt has the id that the SDK's span has.
+    for (attempt, id) in [(1, "req_of_the_first"), (2, "req_012345678901")] {
+        let report = json!({"provider": "anthropic", "model": "claude-opus-4-7", "op": "a",
+            "status": if attempt == 1 { 529 } else { 200 }, "attempt": attempt, "request_id": id});
+        assert_eq!(daemon.report(report.to_string()).await.json()["accepted"], 1);
+    }
+    let call = [http(1, 2, 1, 9, 529), http(1, 3, 1, 8, 200), native(1, 1, 8, 1, None)];
+    export(&daemon, &call).await;
+    let calls = json!({"operations": 1, "ok": 1, "attempts_unclassified": 0});
+    seen(&daemon, "/operations/5m", &calls).await;
+    seen(&daemon, "/windows/5m", &json!({"attempts": 2, "ok": 1, "overloaded": 1})).await;
+    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"request_id\"}", 2).await;
 }
 
 #[tokio::test]
