@@ -107,12 +107,9 @@ impl Door {
             outcomes.extend(attempts.iter().cloned());
             let reason = if is_outranked(&one.sighting, &outcome, recall, now) {
                 Some(Ignored::Layer)
-            } else if recall.told_elsewhere(
-                one.sighting.request_id.as_deref(),
-                outcome.layer,
-                basis,
-                now,
-            ) {
+            } else if one.sighting.request_ids.iter().fold(false, |told, id| {
+                recall.told_elsewhere(Some(id), outcome.layer, basis, now) || told
+            }) {
                 Some(Ignored::RequestId)
             } else {
                 None
