@@ -12,6 +12,7 @@
 pub mod journal;
 pub mod snapshot;
 
+mod bench;
 mod book;
 mod counts;
 mod egress;

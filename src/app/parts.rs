@@ -132,7 +132,9 @@ impl Parts {
 
     /// One second of the daemon: detectors, then publication, then those who wait for a change.
     pub(super) fn tick(&self) {
-        self.store.tick(self.clock.now());
+        let now = self.clock.now();
+        self.door.tick(now);
+        self.store.tick(now);
         self.publish();
         self.standings.update(&self.snapshot.load());
     }

@@ -260,9 +260,17 @@ pub struct Outcome {
     /// Attempts before this one of which it is only known that they happened, not what they
     /// ended as.
     pub unclassified: u32,
-    /// When the same attempt was counted as `ok` on its first content: this outcome takes the
-    /// place of that one.
-    pub replaces: Option<Timestamp>,
+    /// The success that was counted of the same attempt before: this outcome takes its place.
+    pub replaces: Option<Replaced>,
+}
+
+/// A success that was counted too early: on its first content, or by a source that is blind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// When it was said to have ended.
+    pub at: Timestamp,
+    /// How many attempts it stood for.
+    pub count: u32,
 }
 
 impl Outcome {
@@ -288,11 +296,6 @@ impl Outcome {
             unclassified: 0,
             replaces: None,
         }
-    }
-
-    /// Whether it ended `ok` and is evidence that first attempts do.
-    pub fn can_clear(&self) -> bool {
-        self.class == Class::Ok && self.layer.can_clear(self.basis)
     }
 
     /// Whether it is a first attempt by a source that sees whatever can go wrong with one.

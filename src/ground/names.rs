@@ -177,6 +177,11 @@ impl Names {
         is_configured || self.provider_at(host).is_ok_and(|provider| provider.is_some())
     }
 
+    /// The provider that this host, `host:port` or URL is one of, if it is one's alone.
+    pub fn provider_of_host(&self, host: &str) -> Option<Provider> {
+        self.provider_at(host).ok().flatten()
+    }
+
     /// Whether this name is that of a provider whose hosts are known.
     pub fn knows(&self, provider: &str) -> bool {
         let named = Provider::new(provider);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::domain::classify::MatchedBy;
-use crate::domain::outcome::Outcome;
+use crate::domain::layer::Layer;
+use crate::domain::outcome::{Class, Outcome, Replaced, Scope};
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
@@ -15,7 +16,7 @@ use crate::store::{AHEAD_MAX, Arrival, LATE_MAX, Store};
 
 use super::memory::Memory;
 use super::refusal::{Refusal, RejectReason};
-use super::sighting::{Basis, Layer};
+use super::sighting::Ignored;
 use super::spans::Waiting;
 
 /// The way into the book for everything that is reported. Cheap to clone: the clones share one
@@ -38,7 +39,7 @@ pub(super) struct Recall {
     /// Attempts that were reported with the id of their call.
     pub(super) admissions: Memory<Admission>,
     /// Who told of a provider's request id first.
-    requests: Memory<Layer>,
+    requests: Memory<First>,
     /// The best layer that tells of a target, for each process.
     pub(super) layers: Memory<Layer>,
     /// Spans of HTTP clients that wait for their parents.
@@ -46,17 +47,38 @@ pub(super) struct Recall {
 }
 
 /// What is remembered of an attempt that was reported with the id of its call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Admission {
     /// It was counted as `ok` on its first content.
     Open {
-        /// When that was.
-        at: Timestamp,
+        /// What was counted.
+        counted: Replaced,
+        /// In which part of the provider.
+        scope: Scope,
         /// Whether its call was counted as well.
         is_final: bool,
     },
     /// It has ended.
     Ended,
+}
+
+/// Who told of a request first, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct First {
+    layer: Layer,
+    /// The success that was counted; `None` for a failure, which stands.
+    ok: Option<Replaced>,
+}
+
+/// Whether a request was told of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is new, or the same layer tells more of it.
+    New,
+    /// Another layer told of it.
+    Before,
+    /// A layer that is blind to this failure told of a success.
+    Wrongly(Replaced),
 }
 
 /// An id is remembered for at least this long: the longest retry of the usual clients.
@@ -80,22 +102,34 @@ impl Default for Recall {
 }
 
 impl Recall {
-    /// Whether another layer told of this request before, on the same basis.
-    pub(super) fn told_elsewhere(
+    /// Whether another layer told of one of these requests before, on the basis of this outcome.
+    pub(super) fn told<'a>(
         &mut self,
-        request_id: Option<&str>,
-        layer: Layer,
-        basis: Basis,
+        request_ids: impl Iterator<Item = &'a str> + Clone,
+        outcome: &Outcome,
         now: Timestamp,
-    ) -> bool {
-        let Some(id) = request_id.filter(|id| id.len() >= REQUEST_ID_MIN) else { return false };
-        match self.requests.get((basis, id), now) {
-            Some(first) => first != layer,
-            None => {
-                self.requests.put((basis, id), layer, now);
-                false
+    ) -> Told {
+        let (layer, basis) = (outcome.layer, outcome.basis);
+        let ids = request_ids.filter(|id| id.len() >= REQUEST_ID_MIN);
+        let first = ids.clone().find_map(|id| self.requests.get((basis, id), now));
+        let is_ok = outcome.class == Class::Ok;
+        let ok = is_ok.then_some(Replaced { at: outcome.at, count: outcome.count });
+        let told = match first {
+            Some(first) if first.layer == layer => Told::New,
+            Some(First { layer: blind, ok: Some(counted) })
+                if !is_ok && layer.can_clear(basis) && !blind.can_clear(basis) =>
+            {
+                Told::Wrongly(counted)
             }
+            Some(_) => Told::Before,
+            None => Told::New,
+        };
+        if told != Told::Before {
+            ids.for_each(|id| {
+                self.requests.put((basis, id), First { layer, ok }, now);
+            });
         }
+        told
     }
 }
 
@@ -131,6 +165,19 @@ impl Door {
 
     pub(super) fn stats(&self) -> &SelfStats {
         &self.stats
+    }
+
+    /// Forgets what waited too long, as the clock goes on.
+    pub fn tick(&self, now: Timestamp) {
+        let given_up = self.recall().waiting.expire(now);
+        self.ignore(Ignored::NoModel, given_up);
+    }
+
+    /// Notes that records were left out.
+    pub(super) fn ignore(&self, reason: Ignored, records: u64) {
+        for _ in 0..records {
+            self.stats.count_ignored(reason.as_str());
+        }
     }
 
     /// Counts outcomes; whether a target among them is new.

@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
 
 use super::batch::{BatchError, split};
-use super::door::{Classified, Door, Recall};
+use super::door::{Classified, Door, Recall, Told};
 use super::refusal::{Refusal, Rejection};
 use super::sighting::Ignored;
 
@@ -134,14 +134,17 @@ impl Reports {
         for (ties, Classified { outcome, matched_by }) in parsed {
             let count = u64::from(outcome.count);
             let id = ties.id.as_deref();
-            let is_new = !repeated
-                && id.is_none_or(|id| recall.ids.first_time(("record", id), now))
-                && !self.told_elsewhere(&ties, &outcome, &mut recall, now);
+            let is_new =
+                !repeated && id.is_none_or(|id| recall.ids.first_time(("record", id), now));
             let made = if is_new {
                 follow::outcomes(&ties, outcome, &mut recall, now)
             } else {
                 Vec::new()
             };
+            let made: Vec<Outcome> = made
+                .into_iter()
+                .filter_map(|one| self.unless_told(&ties, one, &mut recall, now))
+                .collect();
             if made.is_empty() {
                 receipt.duplicate += 1;
                 continue;
@@ -155,19 +158,28 @@ impl Reports {
         outcomes
     }
 
-    /// Whether the same request of the provider was told of on another way.
-    fn told_elsewhere(
+    /// The outcome, unless the same request of the provider was told of on another way.
+    fn unless_told(
         &self,
         ties: &Ties,
-        outcome: &Outcome,
+        mut outcome: Outcome,
         recall: &mut Recall,
         now: Timestamp,
-    ) -> bool {
-        let request_id = ties.request_id.as_deref();
-        let told = recall.told_elsewhere(request_id, outcome.layer, outcome.basis, now);
-        if told {
-            self.door.stats().count_ignored(Ignored::RequestId.as_str());
+    ) -> Option<Outcome> {
+        if outcome.replaces.is_some() {
+            return Some(outcome);
         }
-        told
+        match recall.told(ties.request_id.as_deref().into_iter(), &outcome, now) {
+            Told::New => {}
+            Told::Wrongly(counted) => {
+                outcome.replaces = Some(counted);
+                outcome.count = counted.count;
+            }
+            Told::Before => {
+                self.door.ignore(Ignored::RequestId, 1);
+                return None;
+            }
+        }
+        Some(outcome)
     }
 }

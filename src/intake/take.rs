@@ -6,14 +6,18 @@
 //! the model and gives it its attempts; of several layers of a process that tell of one target the
 //! best counts; and what another way told of the same request of the provider is left out.
 
+use std::sync::Arc;
+
 use crate::domain::layer::{Basis, Layer};
 use crate::domain::outcome::{Attempt, Class, Outcome};
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
+use crate::store::LATE_MAX;
 
-use super::door::{self, Classified, Door, Recall};
+use super::door::{self, Classified, Door, Recall, Told};
 use super::refusal::Refusal;
-use super::sighting::{Ending, Ignored, Reading, Sighting};
+use super::sighting::{Ending, Ignored, Place, Reading, Sighting};
+use super::spans::Anonymous;
 
 /// Refusals that one answer repeats; the rest is only counted.
 const REFUSALS_TOLD_MAX: usize = 3;
@@ -36,10 +40,17 @@ pub struct Taken {
 }
 
 /// A call or an attempt with its outcome, and the HTTP spans below it.
-struct Told {
+struct Call {
     sighting: Box<Sighting>,
-    below: Vec<Sighting>,
+    below: Vec<Anonymous>,
     classified: Classified,
+}
+
+/// What one request tells, named and classified, before it is compared with what was told before.
+#[derive(Default)]
+struct Batch {
+    spans: Vec<(Place, Option<String>, Anonymous)>,
+    calls: Vec<(Box<Sighting>, Result<Classified, Refusal>)>,
 }
 
 impl Door {
@@ -49,42 +60,43 @@ impl Door {
         readings: impl IntoIterator<Item = Result<Reading, Refusal>>,
         now: Timestamp,
     ) -> Taken {
-        let names = self.names();
         let mut taken = Taken::default();
+        let names = Arc::clone(&self.names());
+        let batch = self.batch(readings, &names, now, &mut taken);
         let mut recall = self.recall();
-        let given_up = recall.waiting.expire(now);
-        self.ignore(Ignored::NoModel, given_up);
-        let mut calls = Vec::new();
-        for reading in readings {
-            match reading {
-                Ok(Reading::Seen(span)) if is_anonymous(&span) => {
-                    self.let_wait(span, &names, &mut recall, now, &mut taken);
-                }
-                Ok(Reading::Seen(sighting)) if is_through_gateway(&sighting, &names) => {
-                    self.leave_out(Ignored::Gateway, &mut taken);
-                }
-                Ok(Reading::Seen(sighting)) => calls.push(sighting),
-                Ok(Reading::Ignored(reason)) => self.leave_out(reason, &mut taken),
-                Err(refusal) => self.refuse(refusal, &mut taken),
+        for (place, key, span) in batch.spans {
+            if is_repeated(key.as_deref(), &mut recall, now) {
+                taken.duplicate += 1;
+            } else {
+                let given_up = recall.waiting.add(&place, span, now);
+                self.ignore(Ignored::NoModel, given_up);
             }
         }
-        let mut told = Vec::with_capacity(calls.len());
-        for mut sighting in calls {
+        let mut calls = Vec::with_capacity(batch.calls.len());
+        for (mut sighting, mut classified) in batch.calls {
             let below = recall.waiting.below(&sighting.place);
-            learn(&mut sighting, &below);
-            if sighting.basis == Basis::Attempt {
-                self.ignore(Ignored::Wrapper, below.len() as u64);
+            if learn(&mut sighting, &below) {
+                classified = outcome(&sighting, &names, now);
             }
-            match outcome(&sighting, &names, now) {
-                Ok(_) if is_repeated(&sighting, &mut recall, now) => taken.duplicate += 1,
-                Ok(classified) => told.push(Told { sighting, below, classified }),
-                Err(refusal) => self.refuse(refusal, &mut taken),
+            match classified {
+                Ok(_) if is_repeated(sighting.replay_key.as_deref(), &mut recall, now) => {
+                    taken.duplicate += 1;
+                    self.ignore(Ignored::Wrapper, below.len() as u64);
+                }
+                Ok(classified) => calls.push(Call { sighting, below, classified }),
+                Err(refusal) => {
+                    self.refuse(refusal, &mut taken);
+                    self.ignore(Ignored::NoModel, below.len() as u64);
+                }
             }
         }
-        told.iter().for_each(|one| note_layer(one, &mut recall, now));
+        calls.iter().for_each(|call| note_layer(call, &mut recall, now));
         // The attempts of one call are told apart by their order.
-        told.sort_by_key(|one| one.classified.outcome.at);
-        let outcomes = self.outcomes(told, &mut recall, now, &mut taken);
+        calls.sort_by_key(|call| call.classified.outcome.at);
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for call in calls {
+            self.count(call, &mut recall, now, &mut taken, &mut outcomes);
+        }
         drop(recall);
         taken.new_target = self.record(&outcomes, now);
         self.stats().count_accepted(taken.accepted);
@@ -92,84 +104,85 @@ impl Door {
         taken
     }
 
-    fn outcomes(
+    /// Names and classifies what was read; nothing else waits for that.
+    fn batch(
         &self,
-        told: Vec<Told>,
-        recall: &mut Recall,
+        readings: impl IntoIterator<Item = Result<Reading, Refusal>>,
+        names: &Names,
         now: Timestamp,
         taken: &mut Taken,
-    ) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(told.len());
-        for one in told {
-            let attempts = attempts(&one);
-            let (mut outcome, basis) = (one.classified.outcome, one.sighting.basis);
-            taken.accepted += attempts.len() as u64;
-            outcomes.extend(attempts.iter().cloned());
-            let reason = if is_outranked(&one.sighting, &outcome, recall, now) {
-                Some(Ignored::Layer)
-            } else if one.sighting.request_ids.iter().fold(false, |told, id| {
-                recall.told_elsewhere(Some(id), outcome.layer, basis, now) || told
-            }) {
-                Some(Ignored::RequestId)
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                self.leave_out(reason, taken);
-                continue;
+    ) -> Batch {
+        let mut batch = Batch::default();
+        for reading in readings {
+            match reading {
+                Ok(Reading::Seen(span)) if is_anonymous(&span) => {
+                    match anonymous(&span, names, now) {
+                        Ok(anonymous) => batch.spans.push((span.place, span.replay_key, anonymous)),
+                        Err(reason) => self.leave_out(reason, taken),
+                    }
+                }
+                Ok(Reading::Seen(sighting)) if is_through_gateway(&sighting, names) => {
+                    self.leave_out(Ignored::Gateway, taken);
+                }
+                Ok(Reading::Seen(sighting)) => {
+                    let classified = outcome(&sighting, names, now);
+                    batch.calls.push((sighting, classified));
+                }
+                Ok(Reading::Ignored(reason)) => self.leave_out(reason, taken),
+                Err(refusal) => self.refuse(refusal, taken),
             }
-            if !attempts.is_empty() {
-                let told = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-                outcome.unclassified = (outcome.unclassified + 1).saturating_sub(told);
-                outcome.attempt = Attempt::from_number(told.max(outcome.unclassified + 1));
-            }
-            if is_retry(&one.sighting, outcome.class, recall, now) {
-                outcome.attempt = Attempt::Retry;
-            }
-            if let Some(rule) = one.classified.matched_by {
-                self.stats().count_classified(rule.as_str(), u64::from(outcome.count));
-            }
-            taken.accepted += 1;
-            outcomes.push(outcome);
         }
-        outcomes
+        batch
     }
 
-    /// Lets an HTTP span wait for the span around it.
-    fn let_wait(
+    /// Makes the outcomes of a call, as far as nobody else told of it.
+    fn count(
         &self,
-        span: Box<Sighting>,
-        names: &Names,
+        call: Call,
         recall: &mut Recall,
         now: Timestamp,
         taken: &mut Taken,
+        outcomes: &mut Vec<Outcome>,
     ) {
-        let is_known = span.host.as_deref().is_some_and(|host| names.serves(host));
-        let reason = match span.place.parent {
-            _ if !is_known => Ignored::Unrelated,
-            [0, 0, 0, 0, 0, 0, 0, 0] => Ignored::NoModel,
-            _ if is_repeated(&span, recall, now) => {
-                taken.duplicate += 1;
-                return;
+        let ids = || call.sighting.request_ids.iter().map(String::as_str);
+        let (attempts, total) = attempts(&call, now);
+        // Of its attempts the last one has the request's id.
+        if let Some(last) = attempts.last() {
+            if recall.told(ids(), last, now) == Told::Before {
+                self.ignore(Ignored::RequestId, attempts.len() as u64);
+            } else {
+                taken.accepted += attempts.len() as u64;
+                outcomes.extend(attempts.iter().cloned());
             }
-            _ => {
-                let given_up = recall.waiting.add(*span, now);
-                self.ignore(Ignored::NoModel, given_up);
-                return;
-            }
-        };
-        self.leave_out(reason, taken);
+        } else if call.sighting.basis == Basis::Attempt {
+            self.ignore(Ignored::Wrapper, call.below.len() as u64);
+        }
+        let mut outcome = call.classified.outcome;
+        if is_outranked(&call.sighting, &outcome, recall, now) {
+            return self.leave_out(Ignored::Layer, taken);
+        }
+        match recall.told(ids(), &outcome, now) {
+            Told::New => {}
+            Told::Wrongly(counted) => outcome.replaces = Some(counted),
+            Told::Before => return self.leave_out(Ignored::RequestId, taken),
+        }
+        if !attempts.is_empty() {
+            outcome.unclassified = total.saturating_sub(attempts.len() as u32);
+            outcome.attempt = Attempt::from_number(total);
+        }
+        if is_retry(&call.sighting, outcome.class, recall, now) {
+            outcome.attempt = Attempt::Retry;
+        }
+        if let Some(rule) = call.classified.matched_by {
+            self.stats().count_classified(rule.as_str(), u64::from(outcome.count));
+        }
+        taken.accepted += 1;
+        outcomes.push(outcome);
     }
 
     fn leave_out(&self, reason: Ignored, taken: &mut Taken) {
         self.ignore(reason, 1);
         taken.ignored += 1;
-    }
-
-    fn ignore(&self, reason: Ignored, records: u64) {
-        for _ in 0..records {
-            self.stats().count_ignored(reason.as_str());
-        }
     }
 
     fn refuse(&self, refusal: Refusal, taken: &mut Taken) {
@@ -181,14 +194,25 @@ impl Door {
     }
 }
 
-fn is_repeated(sighting: &Sighting, recall: &mut Recall, now: Timestamp) -> bool {
-    let key = sighting.replay_key.as_deref();
-    key.is_some_and(|key| !recall.ids.first_time(("telemetry", key), now))
+fn is_repeated(replay_key: Option<&str>, recall: &mut Recall, now: Timestamp) -> bool {
+    replay_key.is_some_and(|key| !recall.ids.first_time(("telemetry", key), now))
 }
 
 /// Whether it is an attempt of which it is not known which model it asked.
 fn is_anonymous(sighting: &Sighting) -> bool {
     sighting.layer == Layer::Http && sighting.model.is_none()
+}
+
+/// What is kept of an HTTP span until the span around it comes, if one can.
+fn anonymous(span: &Sighting, names: &Names, now: Timestamp) -> Result<Anonymous, Ignored> {
+    let host = span.host.as_deref().filter(|host| names.serves(host)).ok_or(Ignored::Unrelated)?;
+    if span.place.parent == [0; 8] {
+        return Err(Ignored::NoModel);
+    }
+    let provider = names.provider_of_host(host);
+    let (class, code, _) = span.ending.class(provider.as_ref().map_or("", |it| it.as_str()));
+    let (at, host) = (span.at.unwrap_or(now), host.into());
+    Ok(Anonymous { at, class, code, duration: span.duration, host })
 }
 
 /// Whether a known provider is named, but another host was asked: a gateway, whose answers are its
@@ -205,64 +229,72 @@ fn outcome(sighting: &Sighting, names: &Names, now: Timestamp) -> Result<Classif
 }
 
 /// Takes from the HTTP spans below what the layer itself does not tell: the host that was really
-/// asked, and the status of an attempt.
-fn learn(sighting: &mut Sighting, below: &[Sighting]) {
-    let Some(last) = below.last() else { return };
+/// asked, and the status of an attempt. Returns whether anything was new.
+fn learn(sighting: &mut Sighting, below: &[Anonymous]) -> bool {
+    let Some(last) = below.last() else { return false };
+    let mut is_new = false;
     if sighting.host.is_none() {
-        sighting.host.clone_from(&last.host);
+        sighting.host = Some(last.host.to_string());
+        is_new = true;
     }
-    if sighting.basis == Basis::Operation {
-        return;
+    if sighting.basis == Basis::Attempt {
+        let status = match &mut sighting.ending {
+            Ending::Ok(status) => status,
+            Ending::Failed(evidence) => &mut evidence.status,
+        };
+        is_new |= status.is_none() && last.code.is_some();
+        *status = status.or(last.code);
     }
-    let status = match &last.ending {
-        Ending::Ok(status) => *status,
-        Ending::Failed(evidence) => evidence.status,
-    };
-    match &mut sighting.ending {
-        Ending::Ok(known) => *known = known.or(status),
-        Ending::Failed(evidence) => evidence.status = evidence.status.or(status),
-    }
+    is_new
 }
 
-/// The attempts of a call, from the HTTP spans below it.
-fn attempts(told: &Told) -> Vec<Outcome> {
-    let call = &told.classified.outcome;
-    if call.basis == Basis::Attempt {
-        return Vec::new();
+/// The attempts of a call, from the HTTP spans below it, and how many there were in all.
+fn attempts(call: &Call, now: Timestamp) -> (Vec<Outcome>, u32) {
+    let (of, below) = (&call.classified.outcome, call.below.len() as u32);
+    if of.basis == Basis::Attempt || below == 0 {
+        return (Vec::new(), 0);
     }
-    let provider = call.target.provider.as_str();
-    let last = told.below.len().saturating_sub(1);
-    let attempt = |(index, span): (usize, &Sighting)| {
-        let (mut class, code, _) = span.ending.class(provider);
-        let mut outcome = Outcome::new(call.target.clone(), call.source, call.at, Class::Ok);
-        // Around the last one stands the layer that saw its stream and read its error.
-        if index == last && call.class != Class::Ok {
-            class = call.class;
+    let total = below.max(call.sighting.resends.saturating_add(1));
+    let attempt = |(number, span): (u32, &Anonymous)| {
+        let mut outcome =
+            Outcome::new(of.target.clone(), of.source, span.at.min(of.at), span.class);
+        if now.since(outcome.at) > LATE_MAX {
+            outcome.at = of.at;
         }
-        if index == last {
-            outcome.time_to_first_token = call.time_to_first_token;
-        }
-        outcome.layer = call.layer;
-        outcome.at = span.at.unwrap_or(call.at).min(call.at);
-        outcome.class = class;
-        outcome.code = code;
+        outcome.layer = of.layer;
+        outcome.code = span.code;
         outcome.duration = span.duration;
-        outcome.attempt = Attempt::from_number(u32::try_from(index + 1).unwrap_or(u32::MAX));
+        outcome.attempt = Attempt::from_number(number);
+        if number == total {
+            outcome.time_to_first_token = of.time_to_first_token;
+            // Around the last one stands the layer that saw its stream and read its error.
+            if of.class != Class::Ok {
+                outcome.class = of.class;
+            }
+        }
         outcome
     };
-    told.below.iter().enumerate().map(attempt).collect()
+    // The first ones may have been lost on the way; the last one has ended with the call.
+    let attempts = (total - below + 1..=total).zip(&call.below).map(attempt).collect();
+    (attempts, total)
 }
 
-fn note_layer(told: &Told, recall: &mut Recall, now: Timestamp) {
-    let layer = told.sighting.layer;
-    if !layer.instruments_a_process() {
-        return;
-    }
-    let key = (told.sighting.service.as_str(), &told.classified.outcome.target);
-    let best = recall.layers.get(key, now).map_or(layer, |known| known.min(layer));
+/// What says whose process tells of which target, where a process can be told from others.
+fn process<'a>(sighting: &'a Sighting, outcome: &'a Outcome) -> Option<impl std::hash::Hash + 'a> {
+    let service = sighting.service.as_str();
+    let is_named = !service.starts_with('/') && !service.starts_with("unknown_service");
+    let instruments = sighting.layer.instruments_a_process() && is_named && !service.is_empty();
+    instruments.then_some((service, &outcome.target, outcome.basis))
+}
+
+fn note_layer(call: &Call, recall: &mut Recall, now: Timestamp) {
+    let layer = call.sighting.layer;
+    let outcome = &call.classified.outcome;
+    let Some(key) = process(&call.sighting, outcome) else { return };
+    let known = recall.layers.get(&key, now);
     // A better layer is remembered for as long as it goes on telling.
-    if best == layer {
-        recall.layers.put(key, layer, now);
+    if known.is_none_or(|known| layer <= known) {
+        recall.layers.put(&key, layer, now);
     }
 }
 
@@ -273,9 +305,8 @@ fn is_outranked(
     recall: &mut Recall,
     now: Timestamp,
 ) -> bool {
-    let key = (sighting.service.as_str(), &outcome.target);
-    let best = recall.layers.get(key, now);
-    sighting.layer.instruments_a_process() && best.is_some_and(|best| best < sighting.layer)
+    let Some(key) = process(sighting, outcome) else { return false };
+    recall.layers.get(&key, now).is_some_and(|best| best < sighting.layer)
 }
 
 /// Whether an attempt repeats one of the same call that failed before it. What follows a success

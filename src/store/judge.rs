@@ -10,8 +10,9 @@ use crate::domain::outcome::{Attempt, Class, Outcome, Signal, Source};
 use crate::domain::state::{Facts, Reason, SignalState, TargetState, decide, weigh};
 use crate::domain::time::Timestamp;
 
+use super::bench::Bench;
 use super::egress::Egress;
-use super::panel::{Panel, Watched};
+use super::panel::Watched;
 use super::snapshot::SignalView;
 
 /// In silence the filters relax a little every second. Showing that would make every health answer
@@ -49,7 +50,7 @@ impl Grids {
 /// What one target's detectors know.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
-    attempts: Panel,
+    attempts: Bench,
     /// Made when the first operation comes.
     operations: Option<Box<Operations>>,
     probe_interval: Option<Duration>,
@@ -67,7 +68,7 @@ pub(super) struct Judge {
 /// What calls say whose attempts are hidden.
 #[derive(Clone, Debug)]
 struct Operations {
-    panel: Panel,
+    bench: Bench,
     /// How many calls were retried, of those whose source tells: what their first attempts ended
     /// as is not known, so it bounds what hides behind the successes.
     retried: Watched,
@@ -81,7 +82,7 @@ type Published = [(SignalState, Basis); Signal::COUNT];
 impl Judge {
     /// A target first known `now`, probed every `probe_interval` if at all.
     pub(super) fn new(grids: &Grids, probe_interval: Option<Duration>, now: Timestamp) -> Self {
-        let attempts = Panel::new(Basis::Attempt, grids, probe_interval);
+        let attempts = Bench::new(Basis::Attempt, grids, probe_interval);
         let view = |signal| attempts.view(signal, SignalState::Unknown, grids);
         Self {
             shown: Signal::ALL.map(view),
@@ -112,11 +113,11 @@ impl Judge {
         }
         match outcome.basis {
             Basis::Attempt if outcome.attempt == Attempt::Retry => {}
-            Basis::Attempt => self.attempts.feed(outcome),
+            Basis::Attempt => self.attempts.feed(outcome, grids),
             Basis::Operation => {
                 let interval = self.probe_interval;
                 let new = || Box::new(Operations::new(grids, interval));
-                self.operations.get_or_insert_with(new).feed(outcome);
+                self.operations.get_or_insert_with(new).feed(outcome, grids);
             }
         }
     }
@@ -156,7 +157,7 @@ impl Judge {
         self.probe_interval = probe_interval;
         self.attempts.set_probe_interval(probe_interval);
         if let Some(operations) = &mut self.operations {
-            operations.panel.set_probe_interval(probe_interval);
+            operations.bench.set_probe_interval(probe_interval);
         }
     }
 
@@ -168,11 +169,11 @@ impl Judge {
             Some(operations) => operations.publish(signal, grids),
             None => (SignalState::Unknown, false),
         });
-        let weighed = |index: usize| weigh(attempts[index].0, operations[index].0);
+        let weighed = |index: usize| weigh(attempts[index].state, operations[index].0);
         let published: Published = std::array::from_fn(weighed);
         let bearing = [Signal::Overload.index(), Signal::Outage.index()];
         let unknown = bearing.iter().all(|index| published[*index].0 == SignalState::Unknown);
-        let aged = bearing.iter().any(|index| attempts[*index].1 || operations[*index].1);
+        let aged = bearing.iter().any(|index| attempts[*index].is_aged || operations[*index].1);
         (published, unknown && aged)
     }
 
@@ -193,11 +194,11 @@ impl Judge {
     fn views(&self, published: Published, grids: &Grids) -> [SignalView; Signal::COUNT] {
         Signal::ALL.map(|signal| {
             let (state, basis) = published[signal.index()];
-            let panel = match (&self.operations, basis) {
-                (Some(operations), Basis::Operation) => &operations.panel,
+            let bench = match (&self.operations, basis) {
+                (Some(operations), Basis::Operation) => &operations.bench,
                 (None, _) | (_, Basis::Attempt) => &self.attempts,
             };
-            panel.view(signal, state, grids)
+            bench.view(signal, state, grids)
         })
     }
 
@@ -227,15 +228,15 @@ impl Judge {
 impl Operations {
     fn new(grids: &Grids, probe_interval: Option<Duration>) -> Self {
         Self {
-            panel: Panel::new(Basis::Operation, grids, probe_interval),
+            bench: Bench::new(Basis::Operation, grids, probe_interval),
             retried: Watched::new(grids.of(Signal::Overload), None),
             calls: 0,
             retried_calls: 0,
         }
     }
 
-    fn feed(&mut self, outcome: &Outcome) {
-        self.panel.feed(outcome);
+    fn feed(&mut self, outcome: &Outcome, grids: &Grids) {
+        self.bench.feed(outcome, grids);
         if outcome.layer.can_clear(Basis::Operation) {
             let count = u64::from(outcome.count);
             self.calls += count;
@@ -249,11 +250,11 @@ impl Operations {
         let (calls, retried) =
             (std::mem::take(&mut self.calls), std::mem::take(&mut self.retried_calls));
         self.retried.tick(grids.of(Signal::Overload), seconds, calls, retried);
-        self.panel.tick(grids, seconds, egress)
+        self.bench.tick(grids, seconds, egress)
     }
 
     fn restart(&mut self, signal: Signal, grids: &Grids, probe_interval: Option<Duration>) {
-        self.panel.restart(signal, grids, probe_interval);
+        self.bench.restart(signal, grids, probe_interval);
         if signal == Signal::Overload {
             self.retried = Watched::new(grids.of(signal), None);
         }
@@ -261,13 +262,9 @@ impl Operations {
 
     /// Healthy only while hardly any call was retried; anything worse as it is.
     fn publish(&self, signal: Signal, grids: &Grids) -> (SignalState, bool) {
-        let published = self.panel.publish(signal, grids);
+        let verdict = self.bench.publish(signal, grids);
         let (retried, _) = self.retried.publish(grids.of(Signal::Overload));
-        match published {
-            (SignalState::Healthy, _) if retried != SignalState::Healthy => {
-                (SignalState::Unknown, false)
-            }
-            _ => published,
-        }
+        let hides = verdict.state == SignalState::Healthy && retried != SignalState::Healthy;
+        if hides { (SignalState::Unknown, false) } else { (verdict.state, verdict.is_aged) }
     }
 }

@@ -18,16 +18,12 @@ pub(super) struct Panel {
     basis: Basis,
     feed: Feed,
     signals: [Watched; Signal::COUNT],
-    /// Successes of sources that see what could be wrong: without them nothing is healthy.
-    cleared: Evidence,
 }
 
 /// Outcomes of the running second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Feed {
     ok: u64,
-    /// Those of the successes that can clear a target.
-    clearing: u64,
     failures: [u64; Signal::COUNT],
     /// Those of the outage failures that were of class `network`.
     network: u64,
@@ -48,7 +44,6 @@ impl Panel {
             basis,
             feed: Feed::default(),
             signals: grids.each().map(|grid| Watched::new(grid, probe_interval)),
-            cleared: Evidence::new(probe_interval),
         }
     }
 
@@ -57,9 +52,6 @@ impl Panel {
         let count = u64::from(outcome.count);
         if outcome.class == Class::Ok {
             self.feed.ok += count;
-            if outcome.can_clear() {
-                self.feed.clearing += count;
-            }
         } else if let Some(signal) = outcome.class.signal() {
             self.feed.failures[signal.index()] += count;
             if outcome.class == Class::Network {
@@ -87,10 +79,6 @@ impl Panel {
         {
             watched.tick(grid, seconds, feed.ok + failures, failures);
         }
-        if seconds > 1 {
-            self.cleared.run_idle(seconds - 1);
-        }
-        self.cleared.tick(feed.clearing);
         feed.ok > 0 || feed.failures.iter().any(|failures| *failures > 0)
     }
 
@@ -109,16 +97,11 @@ impl Panel {
         for watched in &mut self.signals {
             watched.evidence.set_probe_interval(probe_interval);
         }
-        self.cleared.set_probe_interval(probe_interval);
     }
 
     /// What to publish of one signal, and whether it is `unknown` because of its age.
     pub(super) fn publish(&self, signal: Signal, grids: &Grids) -> (SignalState, bool) {
-        let published = self.signals[signal.index()].publish(grids.of(signal));
-        match published {
-            (SignalState::Healthy, _) if !self.cleared.suffices() => (SignalState::Unknown, false),
-            _ => published,
-        }
+        self.signals[signal.index()].publish(grids.of(signal))
     }
 
     /// What to show of one signal that is published as `state`.

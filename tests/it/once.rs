@@ -55,12 +55,16 @@ fn openllmetry(trace: u8, id: u8, ago: u64) -> (&'static str, Value) {
 
 /// Exports spans of one process, each under its instrumentation.
 async fn export(daemon: &Running, spans: &[(&str, Value)]) {
+    export_as(daemon, "app", spans).await;
+}
+
+async fn export_as(daemon: &Running, service: &str, spans: &[(&str, Value)]) {
     let scopes: Vec<Value> = spans
         .iter()
         .map(|(scope, span)| json!({"scope": {"name": scope}, "spans": [span]}))
         .collect();
     let resource = json!({"attributes": [
-        {"key": "service.name", "value": {"stringValue": "app"}}]});
+        {"key": "service.name", "value": {"stringValue": service}}]});
     let body = json!({"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]});
     let request = daemon.request(reqwest::Method::POST, "/v1/traces");
     let request = request.header("content-type", "application/json").body(body.to_string());
@@ -115,6 +119,53 @@ async fn of_several_layers_of_a_process_the_best_counts() {
 }
 
 #[tokio::test]
+async fn processes_that_cannot_be_told_apart_are_not_taken_for_one() {
+    let daemon = daemon::start("").await;
+    for service in ["", "unknown_service:python"] {
+        export_as(&daemon, service, &[native(1, service.len() as u8, 9, 0, None)]).await;
+        export_as(&daemon, service, &[openllmetry(2, service.len() as u8, 9)]).await;
+    }
+    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"layer\"}", 0).await;
+    // The third has the request id of the first.
+    seen(&daemon, "/operations/5m", &json!({"operations": 4})).await;
+}
+
+#[tokio::test]
+async fn the_last_attempt_is_the_last_even_if_those_before_it_were_lost() {
+    let daemon = daemon::start("").await;
+    export(&daemon, &[http(1, 3, 1, 8, 200), native(1, 1, 8, 2, None)]).await;
+    let calls = json!({"operations": 1, "ok": 1, "attempts_unclassified": 2});
+    seen(&daemon, "/operations/5m", &calls).await;
+    let window = json!({"attempts": 1, "ok": 1, "overload_ratio": null});
+    seen(&daemon, "/windows/5m", &window).await;
+}
+
+#[tokio::test]
+async fn a_failure_that_the_first_to_tell_could_not_see_takes_the_place_of_its_success() {
+    let id = "req_012345678901";
+    let report = |more: Value| {
+        let mut record = json!({"provider": "anthropic", "model": "claude-opus-4-7", "status": 200,
+            "request_id": id});
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        record.to_string()
+    };
+    let line = json!({"provider": "anthropic", "model": "claude-opus-4-7", "status": 200,
+        "ts": now(), "request_id": id});
+    let failed = json!({"phase": "stream", "error_type": "overloaded_error"});
+    let fields = ["provider", "model", "status", "ts", "request_id"];
+    let fields = fields.map(|name| format!("{name}: {name}")).join(", ");
+    let daemon = daemon::start(&format!("ingest: {{mappings: {{plain: {{{fields}}}}}}}")).await;
+    let request = daemon.request(reqwest::Method::POST, "/v1/outcomes?mapping=plain");
+    let request = request.header("content-type", "application/json").body(line.to_string());
+    let answer = daemon.send(request).await;
+    assert_eq!(answer.json()["accepted"], 1, "{answer:?}");
+    assert_eq!(daemon.report(report(failed)).await.json()["accepted"], 1);
+    seen(&daemon, "/windows/5m", &json!({"attempts": 1, "ok": 0, "overloaded": 1})).await;
+    // A third word on it changes nothing.
+    assert_eq!(daemon.report(report(json!({"class": "ok"}))).await.json()["accepted"], 1);
+}
+
+#[tokio::test]
 async fn a_request_that_is_told_on_two_ways_counts_once_on_each_basis() {
     let daemon = daemon::start("").await;
     let id = "req_012345678901";
@@ -128,11 +179,18 @@ async fn a_request_that_is_told_on_two_ways_counts_once_on_each_basis() {
     let request = request.header("content-type", "application/json").body(event.to_string());
     assert_eq!(daemon.send(request).await.status, 200);
     let report = json!({"provider": "anthropic", "model": "claude-opus-4-7", "status": 200,
-        "request_id": id});
+        "request_id": id, "final": true});
     assert_eq!(daemon.report(report.to_string()).await.json()["accepted"], 1);
     seen(&daemon, "/operations/5m", &json!({"operations": 1})).await;
     seen(&daemon, "/windows/5m", &json!({"attempts": 1})).await;
-    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"request_id\"}", 1).await;
+    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"request_id\"}", 2).await;
+    // The attempts below a call, the last of which is reported as well, by a request id of its own.
+    export(&daemon, &[http(3, 2, 1, 9, 529), http(3, 3, 1, 8, 200), native(3, 1, 8, 1, None)])
+        .await;
+    let report = json!({"provider": "anthropic", "model": "claude-opus-4-7", "status": 200,
+        "request_id": "req_012345678903"});
+    assert_eq!(daemon.report(report.to_string()).await.json()["duplicate"], 1);
+    seen(&daemon, "/windows/5m", &json!({"attempts": 3, "overloaded": 1})).await;
 }
 
 #[tokio::test]
@@ -217,6 +275,17 @@ async fn a_stream_counts_on_its_first_content_and_is_corrected_when_it_fails() {
             Value::Null,
             2,
         ),
+        // The end is numbered, its beginning was not.
+        (vec![admitted.clone(), with(&failed, numbered.clone())], 1, 0, 1, Value::Null, 2),
+        // Numbered, so that a beginning that comes after its end is known for one.
+        (
+            vec![with(&failed, numbered.clone()), with(&admitted, numbered.clone())],
+            1,
+            0,
+            1,
+            Value::Null,
+            1,
+        ),
         (vec![with(&ended, last.clone())], 1, 1, 0, json!({"operations": 1, "ok": 1}), 1),
         (
             vec![with(&admitted, last.clone()), failed.clone()],
@@ -244,7 +313,10 @@ async fn a_stream_counts_on_its_first_content_and_is_corrected_when_it_fails() {
         assert_eq!(taken, accepted, "{records:?}");
         let window = json!({"attempts": attempts, "ok": ok, "overloaded": overloaded});
         seen(&daemon, "/windows/5m", &window).await;
-        if !calls.is_null() {
+        if calls.is_null() {
+            let health = daemon.json(&format!("/v1/health/{TARGET}")).await;
+            assert_eq!(health["operations"], Value::Null, "{records:?}");
+        } else {
             seen(&daemon, "/operations/5m", &calls).await;
         }
         let requests = "brownout_requests_total{provider=\"anthropic\",\
@@ -261,6 +333,7 @@ async fn an_admission_must_be_tied_to_its_call_and_cannot_be_a_failure() {
         (json!({"phase": "admitted", "op": "a", "status": 529}), "phase: expected"),
         (json!({"phase": "admitted", "op": "a", "error": "reset"}), "phase: expected"),
         (json!({"phase": "admitted", "op": "a", "class": "overloaded"}), "phase: expected"),
+        (json!({"phase": "admitted", "op": "a", "n": 5}), "n: expected 1"),
     ] {
         let answer = daemon.report(report(&record).to_string()).await;
         assert_eq!(answer.status, 400, "{record}");

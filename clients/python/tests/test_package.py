@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from conftest import REPOSITORY
 
 import brownout_reporter
 from brownout_reporter import _clients
@@ -47,6 +48,13 @@ def test_what_the_readme_imports_and_calls_exists(snippet: str) -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("src/**/*.py")), ids=lambda path: path.name)
 def test_the_oldest_python_can_read_it(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("name", ["LICENSE-APACHE", "LICENSE-MIT"])
+def test_each_package_brings_the_licences_of_the_repository(name: str) -> None:
+    for package in ("python", "typescript"):
+        copy = REPOSITORY / "clients" / package / name
+        assert copy.read_bytes() == (REPOSITORY / name).read_bytes()
 
 
 def test_it_imports_nothing_that_is_not_there() -> None:

@@ -303,27 +303,3 @@ def test_a_timeout_is_a_timeout(
     errors = [record.get("error") for record in recorder.records]
     assert errors == ["read_timeout", "canceled"]
     assert all("status" not in record for record in recorder.records)
-
-
-def test_admission_is_reported_early_where_it_is_asked_for(
-    recorder: Recorder, reporter: Reporter, simulator: Simulator
-) -> None:
-    claude = brownout_reporter.watch(
-        anthropic.Anthropic(base_url=anthropic_url(simulator), api_key="any"),
-        reporter=reporter,
-        early=True,
-    )
-
-    def stream() -> None:
-        with claude.messages.stream(model="m", max_tokens=64, messages=ASK) as events:
-            events.get_final_message()
-
-    simulator.weather("anthropic", latency_ms=1, ttft_ms=1)
-    stream()
-    simulator.weather("anthropic", stream_overloaded=1.0, latency_ms=1, ttft_ms=1)
-    attempted(stream)
-    assert reporter.flush(30)
-    good, begun, failed = recorder.records
-    assert good["phase"] == begun["phase"] == "admitted"
-    assert (failed["phase"], failed["error_type"]) == ("stream", "overloaded_error")
-    assert begun["op"] == failed["op"] != good["op"]

@@ -156,6 +156,10 @@ ANSWERS: Dict[str, Any] = {
         HEAD % 200 + SSE + b"content-encoding: gzip\r\n\r\n" + gzip.compress(CLAUDE + CLAUDE_ERROR),
         {"status": 200, "phase": "stream", "error_type": "overloaded_error"},
     ),
+    "stream that fails without a known word": (
+        HEAD % 200 + SSE + b'\r\n' + CLAUDE + b'data: {"error":{"message":"Unheard of"}}\n\n',
+        {"status": 200, "phase": "stream", "error_type": "server_error"},
+    ),
     "stream that ends too early": (
         HEAD % 200 + SSE + b"\r\n" + CLAUDE,
         {"status": 200, "phase": "stream", "error": "eof_before_terminal"},

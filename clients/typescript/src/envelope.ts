@@ -47,8 +47,9 @@ const QUOTAS = new Set(['exceeded_current_quota_error', 'insufficient_quota', 'q
 
 const LONG_WINDOW = ['per day', 'per-day', '/ day', 'per month', 'per-month', '/ month', 'perday'];
 // Wordings of the daemon's own table, and the token that means there what they say. The order
-// counts. `open` ones are looked for only where the text is sure to be the provider's own.
-const WORDINGS: { token: string; open: boolean; phrases: string[] }[] = [
+// counts. `open` ones are looked for only where the text is sure to be the provider's own, `good`
+// ones only where the status says nothing. A test holds every phrase to the daemon's list.
+const WORDINGS: { token: string; open: boolean; good?: boolean; phrases: string[] }[] = [
   {
     token: 'billing_error',
     open: false,
@@ -79,6 +80,12 @@ const WORDINGS: { token: string; open: boolean; phrases: string[] }[] = [
     token: 'rate_limit_exceeded',
     open: true,
     phrases: ['rate limit', 'too many requests', 'too many tokens', 'quota exceeded for'],
+  },
+  {
+    token: 'unavailable_error',
+    open: true,
+    good: true,
+    phrases: ['service unavailable', 'temporarily unavailable'],
   },
 ];
 
@@ -183,8 +190,8 @@ function wording(message: string, status: number): string | undefined {
   const lower = normalise(message);
   const isOpen = status < 300 || status === 429 || status === 498 || status >= 500;
   const isLimit = isOpen || lower.includes('limit') || lower.includes('quota');
-  for (const { token, open, phrases } of WORDINGS) {
-    if (open && !isOpen) continue;
+  for (const { token, open, good, phrases } of WORDINGS) {
+    if ((open && !isOpen) || (good && status >= 300)) continue;
     if (phrases.some((phrase) => lower.includes(phrase))) return token;
     const isLong = token === 'quota_exceeded' && isLimit;
     if (isLong && LONG_WINDOW.some((phrase) => lower.includes(phrase))) return token;

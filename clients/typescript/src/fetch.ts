@@ -20,8 +20,8 @@ export interface ReportingFetchOptions {
   region?: string | undefined;
   account?: string | undefined;
   /**
-   * Report a stream as admitted at its first content, and again only if it fails afterwards.
-   * Needs a daemon that knows `phase: "admitted"`.
+   * Report a stream twice: at its first content, which counts as ok at once
+   * (`phase: "admitted"`), and at its end.
    */
   early?: boolean | undefined;
 }
@@ -59,6 +59,12 @@ export function reportingFetch(fetch?: Fetch, options: ReportingFetchOptions = {
     return guarded(() => attempt.answered(response)) ?? response;
   };
 }
+
+/**
+ * How long the daemon surely knows an admission: a minute less than it says. Later a success has no
+ * second record, as that would count as another attempt.
+ */
+const ADMISSION_KNOWN_MS = 14 * 60 * 1000;
 
 type Labels = Pick<Outcome, 'provider' | 'region' | 'account'>;
 type Report = (outcome: Outcome) => void;
@@ -98,7 +104,7 @@ class Attempt {
   #ttftMs: number | undefined;
   #requestId: string | undefined;
   #retryAfter: number | undefined;
-  #admitted = false;
+  #admittedAt: number | undefined;
   #ended = false;
 
   constructor(request: Asked, report: Report, early: boolean) {
@@ -200,7 +206,9 @@ class Attempt {
       }
       // At once, for SDKs hang up on an error without reading on.
       if (seen.failure !== undefined) {
-        this.#end({ status, phase: 'stream', ms: this.#ms(), ...seen.failure });
+        // Without a word the daemon would take it for a stream that went well.
+        const words = isFailure(seen.failure) ? seen.failure : { error_type: 'server_error' };
+        this.#end({ status, phase: 'stream', ms: this.#ms(), ...words });
       }
     };
     return {
@@ -239,13 +247,13 @@ class Attempt {
   /** The caller hung up: no fault of the provider's, and no proof of its health either. */
   #canceled(status: number): void {
     // What was admitted stays so.
-    if (this.#admitted) this.#ended = true;
+    if (this.#admittedAt !== undefined) this.#ended = true;
     this.#end({ status, phase: 'stream', error: 'canceled' });
   }
 
   #admit(status: number): void {
     if (this.#ended) return;
-    this.#admitted = true;
+    this.#admittedAt = performance.now();
     this.#send({ status, phase: 'admitted' });
   }
 
@@ -254,8 +262,8 @@ class Attempt {
     if (this.#ended) return;
     this.#ended = true;
     const isGood = end.status !== undefined && end.status < 300 && !isFailure(end);
-    // It was counted as good at its first content.
-    if (this.#admitted && isGood) return;
+    const openMs = performance.now() - (this.#admittedAt ?? performance.now());
+    if (isGood && openMs > ADMISSION_KNOWN_MS) return;
     this.#send({ ...end, ms: end.ms ?? (end.status === undefined ? this.#ms() : undefined) });
   }
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { Reporter, reportingFetch } from 'brownout-reporter';
 
-import { counted, daemon, eventually, sum } from './support.js';
+import { classified, counted, daemon, eventually, sum } from './support.js';
 
 interface Case {
   id: string;
@@ -52,11 +52,12 @@ function frame(shown: string): Uint8Array {
   return Buffer.concat([prelude, headers, Buffer.from(shown.split('\n\n')[1] ?? '')]);
 }
 
-test('a recorded reply keeps its class', async () => {
+/** The classes that the daemon gives to what the wrapper tells of these replies. */
+async function reported(cases: Case[]): Promise<string[]> {
   const brownout = await daemon();
   const reporter = new Reporter({ url: brownout.url });
   try {
-    for (const [at, one] of CASES.entries()) {
+    for (const [at, one] of cases.entries()) {
       const answer = async () => reply(one);
       const fetch = reportingFetch(answer, { reporter, provider: one.provider });
       const body = JSON.stringify({ model: `case${at}x`, messages: [] });
@@ -66,18 +67,50 @@ test('a recorded reply keeps its class', async () => {
     assert.equal(await reporter.flush(), true);
     const counts = await eventually(
       () => counted(brownout.url),
-      (seen) => sum(seen) >= CASES.length,
+      (seen) => sum(seen) >= cases.length,
     );
-    const wrong: Record<string, string> = {};
-    for (const [at, { id, expected_class }] of CASES.entries()) {
+    return cases.map((_, at) => {
       const key = Object.keys(counts).find((name) => name.includes(`/case${at}x `));
-      const found = key?.split(' ')[2] ?? 'nothing';
-      if (found !== expected_class) wrong[id] = `${found}, not ${expected_class}`;
-    }
-    assert.ok(CASES.length > 100, `${CASES.length} cases`);
-    assert.deepEqual(wrong, {});
+      return key?.split(' ')[2] ?? 'nothing';
+    });
   } finally {
     await reporter.close();
     await brownout.stop();
   }
+}
+
+test('a recorded reply keeps its class', async () => {
+  const found = await reported(CASES);
+  const wrong: Record<string, string> = {};
+  for (const [at, { id, expected_class }] of CASES.entries()) {
+    if (found[at] !== expected_class) wrong[id] = `${found[at]}, not ${expected_class}`;
+  }
+  assert.ok(CASES.length > 100, `${CASES.length} cases`);
+  assert.deepEqual(wrong, {});
+});
+
+test('a phrase means what it means to the daemon', async () => {
+  const source = readFileSync(
+    new URL('../../../src/domain/classify/message.rs', import.meta.url),
+    'utf8',
+  );
+  const lists = [...source.matchAll(/^const \w+: &\[&str\] =\s*&\[([^\]]*)\];/gm)];
+  assert.equal(lists.length, 9);
+  const texts = lists.map(([, items]) => items).join(', ');
+  const phrases = [...texts.matchAll(/"([^"]+)"/g)].map(([, phrase]) => phrase!);
+  phrases.push('something unheard of');
+  const cases: Case[] = [200, 400, 429, 500, 503].flatMap((status) =>
+    phrases.map((phrase) => {
+      const said = { error: { message: `Sorry:  ${phrase.toUpperCase()} (x)` } };
+      const event = status === 200 ? `data: ${JSON.stringify(said)}\n\n` : null;
+      return {
+        id: `${status} ${phrase}`, provider: 'other', http_status: status, headers: null,
+        body: event === null ? said : null, stream_event: event, expected_class: '',
+      };
+    }));
+  const [expected, found] = await Promise.all([classified(cases), reported(cases)]);
+  const named = (classes: string[]) =>
+    Object.fromEntries(cases.map(({ id }, at) => [id, classes[at]]));
+  assert.ok(new Set(expected).size > 5);
+  assert.deepEqual(named(found), named(expected));
 });

@@ -411,29 +411,6 @@ describe('the caller notices nothing', () => {
   });
 });
 
-describe('with early reports', () => {
-  const cases: [name: string, body: string, expected: (Sent | undefined)[]][] = [
-    ['a good stream is reported once', START + DELTA + STOP, [{ status: 200, phase: 'admitted' }]],
-    ['a stream that fails later is corrected', START + DELTA + OVERLOADED, [
-      { status: 200, phase: 'admitted' },
-      { status: 200, phase: 'stream', error_type: 'overloaded_error' },
-    ]],
-    ['one that fails at once is reported once', OVERLOADED,
-      [{ status: 200, phase: 'stream', error_type: 'overloaded_error' }]],
-  ];
-  for (const [name, body, expected] of cases) {
-    test(name, async () => {
-      const chunks = body.split(/(?<=\n\n)/);
-      await (await post(wrapped(answering(chunks, SSE), { early: true }))).text();
-      const seen = await reports(expected.length);
-      assert.deepEqual(seen.map(end), expected);
-      assert.equal(new Set(seen.map((record) => record['op'])).size, 1);
-      assert.equal(new Set(seen.map((record) => record['id'])).size, expected.length);
-      assert.match(String(seen[0]!['op']), /^[0-9a-f-]{36}$/);
-    });
-  }
-});
-
 test('options in the place of fetch are refused', () => {
   const wrong = { reporter } as unknown as Fetch;
   assert.throws(() => reportingFetch(wrong), /first argument must be a fetch function/);

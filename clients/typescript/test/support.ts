@@ -1,5 +1,5 @@
 /** Real parts for the tests: the daemon, simulated providers, servers that misbehave. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -78,6 +78,16 @@ function address(child: ChildProcess): Promise<string> {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`it ended with ${code}: ${said}`)));
   });
+}
+
+/** The classes that `brownout classify` gives to replies. */
+export function classified(replies: object[]): string[] {
+  const input = replies.map((one) => JSON.stringify(one)).join('\n');
+  const { stdout } = spawnSync(binary(), ['classify'], { input, encoding: 'utf8' });
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { class: string }).class);
 }
 
 /** Counts by `provider/model attempt class`. */

@@ -32,7 +32,7 @@ struct WindowDocument {
 /// One kind of source that told of the target, and what it can see.
 #[derive(Serialize)]
 pub(super) struct CoverageDocument {
-    source: &'static str,
+    layer: &'static str,
     basis: &'static str,
     retries: &'static str,
     stream_failures: bool,
@@ -68,9 +68,9 @@ impl WindowDocument {
 impl CoverageDocument {
     pub(super) fn new(heard: &Heard, precision: Precision) -> Self {
         Self {
-            source: heard.layer.as_str(),
+            layer: heard.layer.as_str(),
             basis: heard.basis.as_str(),
-            retries: heard.layer.retries().as_str(),
+            retries: heard.layer.retries(heard.basis).as_str(),
             stream_failures: heard.layer.sees_stream_failures(),
             can_clear: heard.layer.can_clear(heard.basis),
             last_seen_at: stamp(heard.last_at, precision),

@@ -62,11 +62,6 @@ impl Evidence {
         self.idle_s = self.idle_s.saturating_add(seconds);
     }
 
-    /// Whether there is enough evidence, and recent enough, to say that nothing is wrong.
-    pub fn suffices(&self) -> bool {
-        self.seen && self.idle_s < self.stale_after_s && self.n_eff >= N_EFF_MIN
-    }
-
     /// What to publish for a filter's decision, and whether it is `unknown` because the last
     /// outcome is too old (and not because there never was enough).
     pub fn publish(&self, decision: Decision, p_overloaded: f64) -> (SignalState, bool) {

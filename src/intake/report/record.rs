@@ -124,6 +124,12 @@ impl<'a> Record<'a> {
             let error = "op: required with phase \"admitted\", as it ties a later failure to it";
             return Err(Refusal::new(RejectReason::MissingField, error.to_owned()));
         }
+        if ties.is_admission && self.n.integer("n", 1, N_MAX)?.is_some_and(|n| n > 1) {
+            return Err(Refusal::field(
+                "n",
+                "1 with phase \"admitted\", which is about one stream",
+            ));
+        }
         Ok(ties)
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::layer::{Basis, Layer};
+use crate::domain::outcome::Replaced;
 use crate::domain::state::SignalState;
 
 /// A call told by a library that says how often it tried.
@@ -62,65 +63,75 @@ fn operations_are_counted_apart_and_never_in_the_ratios_of_attempts() {
     assert_eq!(told, expected);
 }
 
-#[test]
-fn what_sources_can_clear_and_what_they_only_raise() {
+/// What comes, of a hundred outcomes a second; the state of the overload signal, and its basis.
+type Mix = (&'static str, Outcome, Vec<(u32, Outcome)>, SignalState, Basis);
+
+fn mixes() -> Vec<Mix> {
+    use SignalState::{Healthy, Overloaded, Unknown};
+    let (by_attempts, by_calls) = (Basis::Attempt, Basis::Operation);
     let ok = |layer: Layer| attempt(layer, Class::Ok, 0);
     let hidden = Outcome { layer: Layer::GenAi, ..call(Class::Ok, 0, 0) };
     let shed = Class::Overloaded;
-    // what comes, of a hundred -> state of the overload signal, basis
-    for (name, good, bad, state, basis) in [
-        ("reports", ok(Layer::Report), vec![], SignalState::Healthy, Basis::Attempt),
-        ("a blind source", ok(Layer::VercelAi), vec![], SignalState::Unknown, Basis::Attempt),
+    vec![
+        ("reports", ok(Layer::Report), vec![], Healthy, by_attempts),
+        ("blind", ok(Layer::VercelAi), vec![], Unknown, by_attempts),
         (
             "a blind source that saw it",
             ok(Layer::VercelAi),
             vec![(10, attempt(Layer::VercelAi, shed, 0))],
-            SignalState::Overloaded,
-            Basis::Attempt,
+            Overloaded,
+            by_attempts,
         ),
         (
             "a blind source beside probes",
             ok(Layer::VercelAi),
             vec![(1, ok(Layer::Probe))],
-            SignalState::Healthy,
-            Basis::Attempt,
+            Healthy,
+            by_attempts,
         ),
         (
-            "calls, none retried",
-            call(Class::Ok, 0, 0),
-            vec![],
-            SignalState::Healthy,
-            Basis::Operation,
+            "many blind successes beside some failures that others see",
+            ok(Layer::AccessLog),
+            vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
+            Overloaded,
+            by_attempts,
         ),
+        (
+            "many blind successes around failures that another saw",
+            ok(Layer::AccessLog),
+            vec![(4, ok(Layer::Report)), (1, attempt(Layer::Report, shed, 0))],
+            Overloaded,
+            by_attempts,
+        ),
+        ("calls, none retried", call(Class::Ok, 0, 0), vec![], Healthy, by_calls),
         (
             "calls, some retried",
             call(Class::Ok, 0, 0),
             vec![(3, call(Class::Ok, 1, 0))],
-            SignalState::Unknown,
-            Basis::Attempt,
+            Unknown,
+            by_attempts,
         ),
         (
             "calls that failed in spite of retries",
             call(Class::Ok, 0, 0),
             vec![(10, call(shed, 2, 0))],
-            SignalState::Overloaded,
-            Basis::Operation,
+            Overloaded,
+            by_calls,
         ),
-        (
-            "calls whose retries are hidden",
-            hidden.clone(),
-            vec![],
-            SignalState::Unknown,
-            Basis::Attempt,
-        ),
+        ("calls whose retries are hidden", hidden.clone(), vec![], Unknown, by_attempts),
         (
             "failed calls beside healthy attempts",
             hidden,
             vec![(40, ok(Layer::Report)), (10, call(shed, 2, 0))],
-            SignalState::Overloaded,
-            Basis::Operation,
+            Overloaded,
+            by_calls,
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn what_sources_can_clear_and_what_they_only_raise() {
+    for (name, good, bad, state, basis) in mixes() {
         let store = store(10);
         minutes(&store, 60, &good, &bad);
         let signal = view(&store, "a/m", 60).signals[Signal::Overload.index()];
@@ -155,7 +166,7 @@ fn a_success_counted_on_its_first_content_is_taken_back_when_the_stream_fails() 
         let failed = Outcome {
             class: Class::Overloaded,
             at: at(400),
-            replaces: Some(at(0)),
+            replaces: Some(Replaced { at: at(0), count: 1 }),
             ..admitted.clone()
         };
         store.record(&[failed], Arrival::Live, at(400));
@@ -189,7 +200,7 @@ fn what_completes_a_success_counts_no_second_attempt() {
     let admitted = outcome("a/m", Class::Ok, 0);
     let complete = Outcome {
         at: at(30),
-        replaces: Some(at(0)),
+        replaces: Some(Replaced { at: at(0), count: 1 }),
         duration: Some(Duration::from_secs(30)),
         ..admitted.clone()
     };

@@ -14,11 +14,17 @@ import zlib
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ._record import (
+    AUTH_BODY,
     BILLING_BODY,
+    LOADING_BODY,
+    LONG_BODY,
+    LONG_LIMIT_BODY,
     OVERLOADED_BODY,
     PAGE_BODY,
     QUOTA_BODY,
     RATE_LIMITED_BODY,
+    SERVER_ERROR_BODY,
+    UNAVAILABLE_BODY,
     word,
 )
 
@@ -29,7 +35,7 @@ LOOKED_AT_BYTES_MAX = 64 * 1024
 FRAME_HEADERS_BYTES_MAX = 128 * 1024
 
 # The phrases by which the daemon knows a class where no type or code says it. A message that holds
-# one is replaced by a constant that holds it.
+# one is replaced by a constant that holds it. A test compares the lists with the daemon's.
 _OVERLOADED = (
     "overloaded",
     "at capacity",
@@ -47,6 +53,7 @@ _OVERLOADED = (
     "resource exhausted, please try again",
     "resource exhausted. please try again",
     "rate-limited upstream",
+    "访问量过大",
 )
 _BILLING = (
     "credit balance is too low",
@@ -55,7 +62,12 @@ _BILLING = (
     "used all available credits",
     "please enable billing",
 )
-_QUOTA = ("specified api usage limits", "specified workspace api usage limits")
+_USAGE_LIMIT = ("specified api usage limits", "specified workspace api usage limits")
+_LONG_WINDOW = ("per day", "per-day", "/ day", "per month", "per-month", "/ month")
+_AUTH = ("incorrect api key", "api key not valid")
+_UNAVAILABLE = ("loading model",)
+_UNAVAILABLE_PHRASES = ("service unavailable", "temporarily unavailable")
+_SERVER_ERROR_PHRASES = ("internal server error",)
 _RATE_LIMITED = ("rate limit", "too many requests", "too many tokens", "quota exceeded for")
 _SHORT_BODY = re.compile(r"error code: \d{3,4}\Z")
 
@@ -63,11 +75,18 @@ _SHORT_BODY = re.compile(r"error code: \d{3,4}\Z")
 def stand_in(message: str) -> Optional[str]:
     """The constant that says of a message what the daemon would read out of it."""
     text = " ".join(message[:2048].lower().split())
+    # A day or a month stands for an allowance at some statuses only, unless it is called a limit.
+    is_limit = "limit" in text or "quota" in text
     for phrases, constant in (
         (_BILLING, BILLING_BODY),
-        (_QUOTA, QUOTA_BODY),
+        (_USAGE_LIMIT, QUOTA_BODY),
+        (_LONG_WINDOW, LONG_LIMIT_BODY if is_limit else LONG_BODY),
+        (_AUTH, AUTH_BODY),
         (_OVERLOADED, OVERLOADED_BODY),
+        (_UNAVAILABLE, LOADING_BODY),
         (_RATE_LIMITED, RATE_LIMITED_BODY),
+        (_UNAVAILABLE_PHRASES, UNAVAILABLE_BODY),
+        (_SERVER_ERROR_PHRASES, SERVER_ERROR_BODY),
     ):
         if any(phrase in text for phrase in phrases):
             return constant

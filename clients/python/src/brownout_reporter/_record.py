@@ -31,8 +31,19 @@ OVERLOADED_BODY = '{"error":{"message":"Overloaded"}}'
 RATE_LIMITED_BODY = '{"error":{"message":"Too many requests"}}'
 BILLING_BODY = '{"error":{"message":"Insufficient balance"}}'
 QUOTA_BODY = '{"error":{"message":"You have reached your specified API usage limits"}}'
+LONG_LIMIT_BODY = '{"error":{"message":"Limit per day"}}'
+LONG_BODY = '{"error":{"message":"Per day"}}'
+AUTH_BODY = '{"error":{"message":"Incorrect API key"}}'
+LOADING_BODY = '{"error":{"message":"Loading model"}}'
+UNAVAILABLE_BODY = '{"error":{"message":"Service unavailable"}}'
+SERVER_ERROR_BODY = '{"error":{"message":"Internal server error"}}'
 PAGE_BODY = "<!doctype html><html></html>"
-_BODIES = frozenset({OVERLOADED_BODY, RATE_LIMITED_BODY, BILLING_BODY, QUOTA_BODY, PAGE_BODY})
+_BODIES = frozenset(
+    {
+        *(OVERLOADED_BODY, RATE_LIMITED_BODY, BILLING_BODY, QUOTA_BODY, LONG_LIMIT_BODY, LONG_BODY),
+        *(AUTH_BODY, LOADING_BODY, UNAVAILABLE_BODY, SERVER_ERROR_BODY, PAGE_BODY),
+    }
+)
 _SHORT_BODY = re.compile(r"error code: \d{3,4}\Z")
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}\Z")

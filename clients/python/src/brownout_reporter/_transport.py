@@ -49,6 +49,10 @@ log = logging.getLogger("brownout_reporter")
 #: with its headers, and a retry must not wait for one that does not.
 UNREAD_BODY_WAIT_S = 1.0
 
+#: How long the daemon surely knows an admission, in seconds: a minute less than it says. Later a
+#: success has no second record, as that would count as another attempt.
+ADMISSION_KNOWN_S = 14 * 60.0
+
 _REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id")
 
 #: The library's exceptions, most special first, as the daemon's words: before the headers, after.
@@ -105,7 +109,7 @@ class _Exchange:
         self._decode: Optional[Callable[[bytes], bytes]] = None
         self._body = bytearray()
         self._headers: Any = {}
-        self._admitted = False
+        self._admitted_at: Optional[float] = None
         self._done = False
         self.status = 0
 
@@ -204,22 +208,24 @@ class _Exchange:
                 if not watcher.error:
                     record["error_type"] = "server_error"
         elif broken is not None and not (watcher is not None and watcher.complete):
-            if broken.get("error") == "canceled" and self._admitted:
-                return
+            if broken.get("error") == "canceled" and self._admitted_at is not None:
+                return  # what was admitted stays so
             record.update(broken)
             if self.status:
                 record["phase"] = "stream"
         elif watcher is not None and watcher.has_end and not watcher.complete:
             record.update(error="eof_before_terminal", phase="stream")
-        elif self._admitted:
-            # The admission stands for the attempt already.
+        elif self._admitted_at is not None and self._is_forgotten(self._admitted_at):
             return
         self._settings.reporter().report(record)
 
     def _admit(self) -> None:
-        self._admitted = True
+        self._admitted_at = time.monotonic()
         record = dict(self._record, phase="admitted")
         self._settings.reporter().report(record)
+
+    def _is_forgotten(self, admitted_at: float) -> bool:
+        return time.monotonic() - admitted_at > ADMISSION_KNOWN_S
 
     def _kind(self) -> str:
         return str(self._headers.get("content-type", ""))
@@ -433,7 +439,8 @@ class ReportingTransport(_SyncBase):
     `Client(transport=ReportingTransport(HTTPTransport()))`.
 
     `provider` names the provider where its host does not tell (a gateway, a host of your own).
-    `early` reports a stream's admission at its first content (`phase: "admitted"`).
+    `early` reports a stream twice: at its first content, which counts as ok at once
+    (`phase: "admitted"`), and at its end.
     """
 
     def __init__(
