@@ -182,12 +182,13 @@ impl Names {
         self.provider_at(host).ok().flatten()
     }
 
-    /// Whether this name is that of a provider whose hosts are known.
+    /// Whether this name is that of a provider whose hosts are known: not of one that everybody
+    /// runs at an address of their own.
     pub fn knows(&self, provider: &str) -> bool {
-        let named = Provider::new(provider);
-        named.is_ok_and(|it| {
-            self.providers.contains_key(&it) || catalog::named(it.as_str()).is_some()
-        })
+        let Ok(named) = self.provider_named(provider) else { return false };
+        let is_at_home = |known: &catalog::Known| !known.hosts.is_empty();
+        self.hosts.values().flatten().any(|it| *it == named)
+            || catalog::named(named.as_str()).is_some_and(is_at_home)
     }
 
     /// The configured spelling of a region of a provider; `None` when it is not configured.

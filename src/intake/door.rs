@@ -1,6 +1,7 @@
 //! What every way of reporting ends in: names, the memory of ids, the book, this process's counts.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Door {
     names: Arc<ArcSwap<Names>>,
     recall: Arc<Mutex<Recall>>,
     stats: SelfStats,
+    /// Whether the log has said that telemetry came through a gateway.
+    hinted: Arc<AtomicBool>,
 }
 
 /// What was told before, whichever way it came: what keeps one attempt from being counted twice.
@@ -85,6 +88,8 @@ pub(super) enum Told {
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 /// A layer that told nothing for this long is gone.
 const LAYER_REMEMBERED: Duration = Duration::from_secs(10 * 60);
+/// Characters of a host's name in the log.
+const HOST_CHARS_MAX: usize = 100;
 /// Shortest request id that can be a provider's: shorter ones are made up by test servers.
 const REQUEST_ID_MIN: usize = 12;
 
@@ -151,7 +156,7 @@ impl fmt::Debug for Door {
 impl Door {
     /// A door into `store`, with names that a reload may swap.
     pub fn new(store: Store, names: Arc<ArcSwap<Names>>, stats: SelfStats) -> Self {
-        Self { store, names, recall: Arc::default(), stats }
+        Self { store, names, recall: Arc::default(), stats, hinted: Arc::default() }
     }
 
     pub(super) fn names(&self) -> Guard<Arc<Names>> {
@@ -171,6 +176,17 @@ impl Door {
     pub fn tick(&self, now: Timestamp) {
         let given_up = self.recall().waiting.expire(now);
         self.ignore(Ignored::NoModel, given_up);
+    }
+
+    /// Says once what to do about telemetry that came through a gateway.
+    pub(super) fn hint_at_gateway(&self, host: &str) {
+        if !self.hinted.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                host = %host.chars().take(HOST_CHARS_MAX).collect::<String>(),
+                "telemetry of a known provider names a host that is not the provider's: left out \
+                 as a gateway's. If the host only passes calls on, add it to the provider's hosts"
+            );
+        }
     }
 
     /// Notes that records were left out.

@@ -7,13 +7,12 @@
 //! LiteLLM maps Anthropic's overload, resets and much else to 500: its 500 is no evidence, the
 //! message is. What a record stands for depends on who made it, see [`Origin`].
 
+mod payload;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::classify::Transport;
@@ -25,11 +24,19 @@ use super::refusal::Refusal;
 use super::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting};
 use super::take::Taken;
 
+use payload::{ErrorInformation, Headers, Loose, Metadata, Payload};
+
 /// Largest payload, in bytes: the prompt is in it.
 const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most retries believed.
 const RETRIES_MAX: f64 = 1_000.0;
+
+/// How LiteLLM's own word for an overload ends. Beside 503 it means any outage, beside 500 a load
+/// that was shed.
+const OVERLOADED: &str = "PROVIDER_OVERLOADED";
+/// The provider's word for that.
+const SHED: &str = "overloaded_error";
 
 /// The status that LiteLLM gives to errors it has no other for.
 const UNKNOWN_STATUS: u16 = 500;
@@ -85,127 +92,6 @@ impl Callbacks {
 pub fn read(body: &[u8]) -> Result<Vec<Result<Reading, Refusal>>, BatchError> {
     let payloads = split(body, PAYLOAD_BYTES_MAX)?.into_iter();
     Ok(payloads.map(|payload| payload.and_then(read_one)).collect())
-}
-
-/// The fields that are read of a payload. Their types vary with versions, so a field of another
-/// type counts as absent.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Payload<'a> {
-    #[serde(borrow)]
-    status: Loose<'a>,
-    #[serde(borrow)]
-    litellm_call_id: Loose<'a>,
-    #[serde(borrow)]
-    cache_hit: Loose<'a>,
-    #[serde(borrow)]
-    custom_llm_provider: Loose<'a>,
-    #[serde(borrow)]
-    api_base: Loose<'a>,
-    #[serde(borrow)]
-    model: Loose<'a>,
-    #[serde(borrow)]
-    model_group: Loose<'a>,
-    #[serde(borrow)]
-    trace_id: Loose<'a>,
-    #[serde(borrow)]
-    metadata: Loose<'a>,
-    #[serde(borrow, rename = "startTime")]
-    start_time: Loose<'a>,
-    #[serde(borrow, rename = "endTime")]
-    end_time: Loose<'a>,
-    #[serde(borrow, rename = "completionStartTime")]
-    completion_start_time: Loose<'a>,
-    #[serde(borrow)]
-    error_str: Loose<'a>,
-    #[serde(borrow)]
-    error_information: Option<ErrorInformation<'a>>,
-    #[serde(borrow)]
-    hidden_params: Option<HiddenParams<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorInformation<'a> {
-    #[serde(borrow)]
-    error_code: Loose<'a>,
-    #[serde(borrow)]
-    error_class: Loose<'a>,
-    #[serde(borrow)]
-    error_message: Loose<'a>,
-    #[serde(borrow)]
-    error_provider_request_id: Loose<'a>,
-    #[serde(borrow)]
-    error_rate_limit_category: Loose<'a>,
-    #[serde(borrow)]
-    normalized_error: Loose<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct HiddenParams<'a> {
-    #[serde(borrow)]
-    litellm_model_name: Loose<'a>,
-    #[serde(borrow)]
-    additional_headers: Option<Headers<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Headers<'a> {
-    #[serde(borrow, rename = "x-litellm-attempted-retries")]
-    attempted_retries: Loose<'a>,
-    #[serde(borrow, rename = "x-litellm-attempted-fallbacks")]
-    attempted_fallbacks: Loose<'a>,
-    #[serde(borrow, rename = "request-id")]
-    request_id: Loose<'a>,
-    #[serde(borrow, rename = "llm_provider-request-id")]
-    provider_request_id: Loose<'a>,
-}
-
-/// What only the proxy knows of a request; looked at for being there, and not kept.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    user_api_key_request_route: Loose<'a>,
-    #[serde(borrow)]
-    user_api_key_hash: Loose<'a>,
-    #[serde(borrow)]
-    requester_ip_address: Loose<'a>,
-}
-
-/// A value as it lies in the body.
-#[derive(Default, Deserialize)]
-#[serde(transparent)]
-struct Loose<'a>(#[serde(borrow)] Option<&'a RawValue>);
-
-impl<'a> Loose<'a> {
-    /// A text or a number as text, if it is not empty.
-    fn text(&self) -> Option<Cow<'a, str>> {
-        let raw = self.0?.get();
-        let text = match raw.as_bytes().first()? {
-            b'"' => match serde_json::from_str::<&str>(raw) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => Cow::Owned(serde_json::from_str(raw).ok()?),
-            },
-            b'0'..=b'9' | b'-' => Cow::Borrowed(raw),
-            _ => return None,
-        };
-        (!text.trim().is_empty()).then_some(text)
-    }
-
-    fn owned(&self) -> Option<String> {
-        self.text().map(Cow::into_owned)
-    }
-
-    fn number(&self) -> Option<f64> {
-        self.text()?.trim().parse().ok().filter(|number: &f64| number.is_finite())
-    }
-
-    fn is_true(&self) -> bool {
-        self.0.is_some_and(|raw| matches!(raw.get(), "true" | "\"True\"" | "\"true\""))
-    }
 }
 
 /// Who made a record: the same fields mean different things.
@@ -326,9 +212,15 @@ fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
     let (started, ended) = (payload.start_time.number(), payload.end_time.number());
     let first = payload.completion_start_time.number().filter(|first| Some(*first) < ended);
     let since_start = |end: Option<f64>| seconds(end? - started?);
-    let request_id =
-        [error.error_provider_request_id, headers.provider_request_id, headers.request_id];
-    Ok(Reading::Seen(Box::new(Sighting {
+    let mut request_ids =
+        vec![error.error_provider_request_id, headers.provider_request_id, headers.request_id];
+    // One of them says it, whichever.
+    request_ids.retain(|id| id.text().is_some());
+    request_ids.truncate(1);
+    let call_id = payload.litellm_call_id.owned();
+    // Of a failure it is the id of the call.
+    let answer = payload.id.owned().filter(|id| call_id.as_ref() != Some(id));
+    let sighting = Sighting {
         provider: payload.custom_llm_provider.owned(),
         host: payload.api_base.owned(),
         // The deployment; the name of its group is in a field of its own.
@@ -338,16 +230,23 @@ fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
         time_to_first_token: since_start(first),
         attempt,
         resends,
-        request_id: request_id.iter().find_map(Loose::owned),
-        call,
-        replay_key: payload.litellm_call_id.text().map(|call| {
-            let field = |field: &Loose<'_>| field.owned().unwrap_or_default();
-            let (start, base) = (field(&payload.start_time), field(&payload.api_base));
-            format!("{call} {status} {start} {base}")
+        request_ids: request_ids.iter().filter_map(Loose::owned).chain(answer).collect(),
+        replay_key: call_id.map(|call| {
+            let micros = started.and_then(seconds).map(|start| (start.as_nanos() + 500) / 1_000);
+            let micros = micros.and_then(|micros| micros.try_into().ok()).unwrap_or(0);
+            replay_key(basis, &call, matches!(ending, Ending::Failed(_)), micros)
         }),
+        call,
         ending,
         ..Sighting::new(Layer::LiteLlmCallback, basis)
-    })))
+    };
+    Ok(Reading::Seen(Box::new(sighting.with_id_in_text())))
+}
+
+/// What the callback's record and the span of one try have in common: the call, how it ended, and
+/// the microsecond in which it began. LiteLLM makes both of the same numbers.
+pub(super) fn replay_key(basis: Basis, call: &str, has_failed: bool, started_us: u64) -> String {
+    format!("litellm {basis:?} {call} {has_failed} {started_us}")
 }
 
 /// Whether a record is the gateway's own doing, and no provider was asked: an answer from its
@@ -370,10 +269,12 @@ fn evidence(error: &ErrorInformation<'_>, error_str: &Loose<'_>) -> Evidence {
         let transport = Some(Transport::ResetBeforeHeaders);
         return Evidence { transport, ..Evidence::default() };
     }
+    let is_shed = status == Some(UNKNOWN_STATUS)
+        && error.normalized_error.text().is_some_and(|word| word.ends_with(OVERLOADED));
     Evidence {
         status: status.filter(|status| (400..600).contains(status) && *status != UNKNOWN_STATUS),
         error_type: error.error_class.owned(),
-        error_code: code.filter(|_| status.is_none()),
+        error_code: code.filter(|_| status.is_none()).or(is_shed.then(|| SHED.to_owned())),
         text,
         transport: None,
         in_stream: false,

@@ -21,6 +21,13 @@ use crate::ground::names::Names;
 use super::door::Classified;
 use super::refusal::{Refusal, RejectReason};
 
+/// Longest text kept of a failure, in bytes: an error's envelope stands at its head, and what is
+/// kept is searched for its class.
+pub(super) const TEXT_BYTES_MAX: usize = 2 * 1024;
+
+/// How an Anthropic request id begins, and how many letters and digits follow at least and at most.
+const REQUEST_ID: (&str, usize, usize) = ("req_", 16, 64);
+
 /// How it ended, as far as the layer knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -83,8 +90,9 @@ pub struct Sighting {
     pub attempt: Option<u32>,
     /// Attempts that happened before this one and whose class nobody told.
     pub resends: u32,
-    /// The provider's id of the request: the key for joining ways of reporting.
-    pub request_id: Option<String>,
+    /// The provider's ids of the request and of its answer, the request's first: the keys for
+    /// joining ways of reporting, of which each knows some.
+    pub request_ids: Vec<String>,
     /// Where its span stands.
     pub place: Place,
     /// What the attempts of one call have in common, where the layer does not number them.
@@ -160,12 +168,25 @@ impl Sighting {
             time_to_first_token: None,
             attempt: None,
             resends: 0,
-            request_id: None,
+            request_ids: Vec::new(),
             place: Place::default(),
             call: None,
             service: String::new(),
             replay_key: None,
         }
+    }
+
+    /// Adds the request's id that the message of the failure names, if it names one.
+    pub(super) fn with_id_in_text(mut self) -> Self {
+        let id = match &self.ending {
+            Ending::Ok(_) => None,
+            Ending::Failed(evidence) => evidence.text.as_deref().and_then(request_id_in),
+        };
+        if let Some(id) = id.filter(|id| !self.request_ids.iter().any(|known| known == id)) {
+            let id = id.to_owned();
+            self.request_ids.push(id);
+        }
+        self
     }
 
     /// The outcome that it is evidence of, ended at `at`, whatever its basis.
@@ -222,9 +243,43 @@ impl Ending {
     }
 }
 
+/// The head of a text, as much as is kept of it.
+pub(super) fn head(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX.min(text.len()))]
+}
+
+/// The first id of a request that stands in a text.
+fn request_id_in(text: &str) -> Option<&str> {
+    let (begin, least, most) = REQUEST_ID;
+    text.match_indices(begin).find_map(|(at, _)| {
+        let rest = &text[at + begin.len()..];
+        let length = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        (least..=most).contains(&length).then(|| &text[at..at + begin.len() + length])
+    })
+}
+
 /// The provider before a model's name, the last resort: only one that is known, as a publisher of
 /// models may stand there.
 fn prefix(model: &str) -> Option<&str> {
     let (provider, _) = model.split_once('/')?;
     catalog::named(provider).map(|known| known.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_found_in_a_message() {
+        let long = format!("req_{}", "x".repeat(65));
+        for (text, expected) in [
+            (r#"{"type":"error","request_id":"req_011CSHoEeqs5C35K2UUqR7Fy"}"#, Some(28)),
+            ("no req_short, but req_0123456789abcdef.", Some(20)),
+            ("req_0123456789abcde", None),
+            ("Overloaded", None),
+            (&long, None),
+        ] {
+            assert_eq!(request_id_in(text).map(str::len), expected, "{text}");
+        }
+    }
 }

@@ -121,6 +121,7 @@ impl Door {
                     }
                 }
                 Ok(Reading::Seen(sighting)) if is_through_gateway(&sighting, names) => {
+                    self.hint_at_gateway(sighting.host.as_deref().unwrap_or_default());
                     self.leave_out(Ignored::Gateway, taken);
                 }
                 Ok(Reading::Seen(sighting)) => {
@@ -143,7 +144,7 @@ impl Door {
         taken: &mut Taken,
         outcomes: &mut Vec<Outcome>,
     ) {
-        let ids = || call.sighting.request_id.as_deref().into_iter();
+        let ids = || call.sighting.request_ids.iter().map(String::as_str);
         let (attempts, total) = attempts(&call);
         // Of its attempts the last one has the request's id.
         if let Some(last) = attempts.last() {

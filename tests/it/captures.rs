@@ -344,9 +344,11 @@ fn the_spans_of_litellm_say_what_its_callbacks_say() {
     let names = Names::new(&config);
     let mut counts =
         [Layer::LiteLlmCallback, Layer::LiteLlmSpan].map(|layer| (layer, Counts::new()));
+    let mut keys: BTreeMap<String, Vec<Layer>> = BTreeMap::new();
     for case in cases_of("py-litellm-proxy") {
         for reading in case["bodies"].as_array().unwrap().iter().flat_map(readings) {
             let Reading::Seen(sighting) = reading else { continue };
+            keys.entry(sighting.replay_key.clone().unwrap()).or_default().push(sighting.layer);
             let of_layer = counts.iter_mut().find(|(layer, _)| *layer == sighting.layer);
             let outcome = sighting.outcome(&names, Timestamp::from_secs(1)).unwrap().outcome;
             let target = format!("{}/{}", outcome.target.provider, outcome.target.model);
@@ -355,5 +357,9 @@ fn the_spans_of_litellm_say_what_its_callbacks_say() {
     }
     let [(_, callbacks), (_, spans)] = counts;
     assert_eq!(spans, callbacks);
+    for (key, mut layers) in keys {
+        layers.sort();
+        assert_eq!(layers, [Layer::LiteLlmCallback, Layer::LiteLlmSpan], "known as one: {key}");
+    }
     assert_eq!(callbacks[&("anthropic/claude-opus-4-7".to_owned(), "overloaded")], 6);
 }

@@ -196,7 +196,7 @@ async fn a_program_with_litellm_is_known_by_every_attempt_but_those_its_client_h
     window(&scene.reporter, target, 2 * CALLS).await;
     let coverage = &health["coverage"][0];
     assert_eq!(
-        (&coverage["source"], &coverage["basis"]),
+        (&coverage["layer"], &coverage["basis"]),
         (&json!("litellm_callback"), &json!("operation")),
         "{health}"
     );

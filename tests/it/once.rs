@@ -246,6 +246,8 @@ async fn what_went_through_a_gateway_is_not_blamed_on_the_provider() {
         ("providers: {anthropic: {hosts: [litellm.internal]}}", "litellm.internal", "openai", true),
         ("", "api.anthropic.com", "openai", true),
         ("", "models.example.org", "example", true),
+        ("", "gpu.internal:8000", "vllm", true),
+        ("providers: {vllm: {base_url: \"http://gpu:8000/v1\"}}", "elsewhere", "vllm", false),
     ] {
         let daemon = daemon::start(yaml).await;
         export(&daemon, &attributes(host, provider)).await;

@@ -115,6 +115,44 @@ async fn calls_are_counted_apart_from_attempts_with_the_retries_inside_them() {
     assert_eq!((&coverage["retries"], &coverage["can_clear"]), (&json!("counted"), &json!(true)));
 }
 
+/// A call as two libraries tell of it, which know different ids of it.
+#[tokio::test]
+async fn a_call_that_two_programs_tell_of_counts_once_by_any_id() {
+    let daemon = daemon::start("providers: {anthropic: {base_url: 'http://127.0.0.1:9999'}}").await;
+    let call = |scope: &str, service: &str, ids: &[(&str, &str)]| {
+        let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        let mut attributes = vec![
+            text("gen_ai.request.model", "claude-opus-4-7"),
+            text("gen_ai.provider.name", "anthropic"),
+            // The configured server is on this port, and any other on this machine is not it.
+            text("server.address", "127.0.0.1"),
+            json!({"key": "server.port", "value": {"intValue": "9999"}}),
+        ];
+        attributes.extend(ids.iter().map(|(key, id)| text(key, id)));
+        let span = json!({"name": "x", "endTimeUnixNano": format!("{}000000000", now()),
+            "attributes": attributes});
+        let resource = json!({"attributes": [text("service.name", service)]});
+        let scopes = json!([{"scope": {"name": scope}, "spans": [span]}]);
+        json!({"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]}).to_string()
+    };
+    let request = ("anthropic.request.id", "req_011CSHoEeqs5C35K2UUqR7Fy");
+    let answer = ("gen_ai.response.id", "msg_01XFDUDYJgAACzvnptvVoYEL");
+    for body in [
+        call("com.anthropic.sdk.python", "a", &[request, answer]),
+        call("opentelemetry.instrumentation.anthropic", "b", &[answer]),
+        call(
+            "opentelemetry.instrumentation.anthropic",
+            "b",
+            &[("gen_ai.response.id", "msg_2-new-one")],
+        ),
+    ] {
+        let answer = post(&daemon, "/v1/traces", "application/json", body).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+    }
+    counted(&daemon, "brownout_ingest_records_accepted_total", 2).await;
+    counted(&daemon, "brownout_ingest_records_ignored_total{reason=\"request_id\"}", 1).await;
+}
+
 #[tokio::test]
 async fn payloads_of_litellm_are_read_in_every_form() {
     let daemon = daemon::start("").await;

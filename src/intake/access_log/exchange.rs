@@ -17,6 +17,9 @@ use super::{caddy, envoy, haproxy, model_url, nginx, time};
 /// Most exchanges believed of one line: proxies give up long before.
 pub(super) const EXCHANGES_MAX: usize = 32;
 
+/// Longest request id, in bytes, as in a report.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
 /// Fields that go into every record of a line as they are.
 const COPIED: [&str; 11] = [
     "provider",
@@ -132,8 +135,10 @@ impl<'a> View<'a, 'a> {
     ) -> Vec<(&'a str, Scalar<'a>)> {
         let copied = COPIED.iter().filter_map(|name| Some((*name, self.get(name)?)));
         // A client may choose what some of them hold: too long is no reason to lose the line.
-        let mut fields: Vec<(&str, Scalar<'_>)> =
-            copied.filter(|(name, value)| *name != "request_id" || is_word(value)).collect();
+        let fits = |(name, value): &(&str, Scalar<'_>)| {
+            *name != "request_id" || is_text(value, REQUEST_ID_BYTES_MAX)
+        };
+        let mut fields: Vec<(&str, Scalar<'_>)> = copied.filter(fits).collect();
         fields.push(("model", Scalar::Text(model.clone())));
         fields.extend(self.host(names).map(|host| ("host", host)));
         let status = |status: u16| ("status", Scalar::Integer(u64::from(status)));
@@ -301,7 +306,11 @@ impl<'a> View<'a, 'a> {
 
 /// Whether a value can be an id.
 fn is_word(value: &Scalar<'_>) -> bool {
-    matches!(value, Scalar::Text(text) if text.len() <= WORD_BYTES_MAX)
+    is_text(value, WORD_BYTES_MAX)
+}
+
+fn is_text(value: &Scalar<'_>, bytes_max: usize) -> bool {
+    matches!(value, Scalar::Text(text) if text.len() <= bytes_max)
 }
 
 fn unit(place: &Place) -> Option<Unit> {

@@ -348,3 +348,19 @@ fn a_configured_mapping_names_what_it_reads() {
         assert_eq!(told(&mappings, mapping, &line), expected, "{line}");
     }
 }
+
+#[test]
+fn ids_of_requests_are_kept_as_long_as_those_of_reports() {
+    let mappings = Mappings::new(&Config::default().ingest);
+    let names = Names::new(&Config::default());
+    for (length, is_kept) in [(20, true), (64, true), (65, true), (128, true), (129, false)] {
+        let id = "r".repeat(length);
+        let line = json!({"status": "200", "model": "m", "host": "api.openai.com",
+            "upstream_status": "200", "upstream_addr": "1.2.3.4:443", "upstream_request_id": id});
+        let line = line.to_string();
+        let read = read(&mappings.0["nginx"], line.as_bytes(), &names);
+        let Ok(Read::Records(records)) = read else { panic!("{length}: nothing read") };
+        let said = format!("{:?}", records[0]);
+        assert_eq!(said.contains(&id), is_kept, "{length}: {said}");
+    }
+}

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::read;
-use crate::intake::sighting::Reading;
+use crate::intake::sighting::{Ending, Reading, Sighting, TEXT_BYTES_MAX};
 
 /// The trace of a call that the caller gave no name.
 const TRACE: &str = "8f3d103d-456e-486f-b812-2cf5b87ea53d";
 
-/// A record as `BASIS ATTEMPT CALL RESENDS`, or why it is ignored.
-fn say(changes: &Value) -> String {
+/// What a record says with these fields over those of a success.
+fn reading(changes: &Value) -> Reading {
     let mut record = json!({
         "status": "success", "litellm_call_id": "call", "trace_id": TRACE, "model": "anthropic/m",
         "custom_llm_provider": "anthropic", "api_base": "https://api.anthropic.com/v1/messages",
@@ -18,17 +18,22 @@ fn say(changes: &Value) -> String {
     for (name, value) in changes.as_object().unwrap() {
         record[name] = value.clone();
     }
-    let readings = read(record.to_string().as_bytes()).unwrap();
-    match readings.as_slice() {
-        [Ok(Reading::Seen(sighting))] => format!(
+    let mut readings = read(record.to_string().as_bytes()).unwrap();
+    assert_eq!(readings.len(), 1, "{readings:?}");
+    readings.remove(0).unwrap()
+}
+
+/// A record as `BASIS ATTEMPT CALL RESENDS`, or why it is ignored.
+fn say(changes: &Value) -> String {
+    match reading(changes) {
+        Reading::Seen(sighting) => format!(
             "{:?} {:?} {} {}",
             sighting.basis,
             sighting.attempt,
             sighting.call.as_deref().unwrap_or("-").replace(TRACE, "trace"),
             sighting.resends
         ),
-        [Ok(Reading::Ignored(reason))] => reason.as_str().to_owned(),
-        other => panic!("{other:?}"),
+        Reading::Ignored(reason) => reason.as_str().to_owned(),
     }
 }
 
@@ -127,4 +132,49 @@ fn what_litellm_does_itself_is_the_gateways() {
         ),
         ("another proxy", json!({"custom_llm_provider": "litellm_proxy"}), "gateway"),
     ]);
+}
+
+fn sighting(changes: &Value) -> Sighting {
+    match reading(changes) {
+        Reading::Seen(sighting) => *sighting,
+        Reading::Ignored(reason) => panic!("{reason:?}"),
+    }
+}
+
+#[test]
+fn of_a_long_message_the_head_is_kept() {
+    let message = format!("litellm.InternalServerError: Overloaded {}", "é".repeat(50_000));
+    let error = json!({"error_code": "500", "error_message": message, "error_class": message});
+    let told = sighting(&json!({"status": "failure", "error_information": error}));
+    let Ending::Failed(evidence) = told.ending else { panic!("{:?}", told.ending) };
+    for kept in [evidence.text, evidence.error_type] {
+        let kept = kept.unwrap();
+        assert!(message.starts_with(&kept));
+        assert!((TEXT_BYTES_MAX - 1..=TEXT_BYTES_MAX).contains(&kept.len()), "{}", kept.len());
+    }
+}
+
+#[test]
+fn all_ids_that_others_may_know_are_kept() {
+    let (request, answer) = ("req_011CSHoEeqs5C35K2UUqR7Fy", "chatcmpl-8146002d-98c6");
+    let headers = json!({"additional_headers": {"llm_provider-request-id": request}});
+    let said = json!({"error_message": format!("{{\"request_id\":\"{request}\"}}")});
+    for (record, expected) in [
+        (json!({"id": answer, "hidden_params": headers}), vec![request, answer]),
+        (json!({"id": answer}), vec![answer]),
+        (json!({"id": "call", "status": "failure", "error_information": said}), vec![request]),
+        (json!({}), vec![]),
+    ] {
+        assert_eq!(sighting(&record).request_ids, expected, "{record}");
+    }
+}
+
+#[test]
+fn tries_of_a_call_are_told_apart_by_the_microsecond_they_began() {
+    let key = |changes: Value| sighting(&changes).replay_key.unwrap();
+    let first = key(json!({"startTime": 1_795_473_735.505_875}));
+    assert_eq!(first, "litellm Attempt call false 1795473735505875");
+    assert_eq!(first, key(json!({"startTime": "1795473735.505875"})));
+    assert_ne!(first, key(json!({"startTime": 1_795_473_735.505_876})));
+    assert_ne!(first, key(json!({"startTime": 1_795_473_735.505_875, "status": "failure"})));
 }

@@ -1,7 +1,9 @@
 //! The attributes that are kept, and no others.
 
+use crate::intake::sighting::head;
+
 /// Every attribute that a reader looks at, sorted. None of them holds a prompt or an answer.
-pub(super) const KEPT: [&str; 58] = [
+pub(super) const KEPT: [&str; 63] = [
     "ai.model.id",
     "ai.model.provider",
     "ai.operationId",
@@ -33,6 +35,7 @@ pub(super) const KEPT: [&str; 58] = [
     "gen_ai.response.id",
     "gen_ai.response.time_to_first_chunk",
     "gen_ai.system",
+    "http.host",
     "http.method",
     "http.request.method",
     "http.request.resend_count",
@@ -49,11 +52,15 @@ pub(super) const KEPT: [&str; 58] = [
     "metadata.user_api_key_request_route",
     "model",
     "model_name",
+    "net.peer.name",
+    "net.peer.port",
     "openinference.span.kind",
+    "prompt.id",
     "prompt_id",
     "request_id",
     "role",
     "server.address",
+    "server.port",
     "session.id",
     "status_code",
     "success",
@@ -61,9 +68,6 @@ pub(super) const KEPT: [&str; 58] = [
     "url.full",
     "url.path",
 ];
-
-/// Longest text kept, in bytes: an error's envelope stands at its head.
-const TEXT_BYTES_MAX: usize = 2 * 1024;
 
 /// Longest parameters looked through for the model, in bytes.
 const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
@@ -97,9 +101,8 @@ impl Value {
             "llm.invocation_parameters" => return model_in(text).map(|m| Self::Text(m.into())),
             _ => text,
         };
-        let text = text.trim();
-        let end = text.floor_char_boundary(TEXT_BYTES_MAX.min(text.len()));
-        (!text.is_empty()).then(|| Self::Text(text[..end].into()))
+        let text = head(text.trim());
+        (!text.is_empty()).then(|| Self::Text(text.into()))
     }
 }
 
@@ -182,6 +185,7 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::sighting::TEXT_BYTES_MAX;
 
     #[test]
     fn the_list_is_sorted_and_holds_no_content() {

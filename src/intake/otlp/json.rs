@@ -1,6 +1,8 @@
 //! Exports as JSON, streamed into the sink: no tree of the body is ever built.
 
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,11 +11,16 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use super::attributes::{Attributes, Value, kept};
-use super::record::{ATTEMPT_BEGUN, Record, Sink, name};
+use super::record::{ATTEMPT_BEGUN, EVENT_BYTES_MAX, Record, Sink, name};
 use super::{ExportError, RECORDS_MAX, Signal};
-use scalar::{Text, Whole, nullable};
+use scalar::{Real, Text, Whole, nullable};
+
+/// Longest body of a log record looked at, in bytes as it lies there: around an event's name stands
+/// little else.
+const BODY_BYTES_MAX: usize = 4 * EVENT_BYTES_MAX;
 
 /// Reads an export.
 pub(super) fn read(body: &[u8], signal: Signal, sink: &mut Sink) -> Result<(), ExportError> {
@@ -185,7 +192,7 @@ struct Fields<'a> {
     #[serde(borrow)]
     status: Option<Status<'a>>,
     #[serde(borrow)]
-    body: Option<Scalar<'a>>,
+    body: Option<&'a RawValue>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -203,13 +210,15 @@ struct Events {
     attempts_begun: u32,
 }
 
-/// One attribute.
-#[derive(serde::Deserialize)]
+/// One attribute. Its value stays as it lies in the body until its key is known to be kept: it may
+/// be a prompt, and either may come first.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
 struct Pair<'a> {
+    #[serde(borrow, deserialize_with = "nullable")]
+    key: Text<'a>,
     #[serde(borrow)]
-    key: Cow<'a, str>,
-    #[serde(borrow, default)]
-    value: Option<Scalar<'a>>,
+    value: Option<&'a RawValue>,
 }
 
 /// A value, if it is a scalar; compounds are skipped.
@@ -220,13 +229,13 @@ struct Scalar<'a> {
     string_value: Option<Text<'a>>,
     bool_value: Option<bool>,
     int_value: Option<Whole>,
-    double_value: Option<f64>,
+    double_value: Option<Real>,
 }
 
 impl Fields<'_> {
     fn into_record(self, signal: Signal) -> Record {
         let mut record = Record::new(signal);
-        let unsigned = |whole: Whole| u64::try_from(whole.0).unwrap_or_default();
+        let unsigned = |whole: Whole| whole.0.and_then(|it| it.try_into().ok()).unwrap_or(0_u64);
         record.place.trace = id(&self.trace_id.0);
         record.place.span = id(&self.span_id.0);
         record.place.parent = id(&self.parent_span_id.0);
@@ -239,7 +248,7 @@ impl Fields<'_> {
                 record.exception = self.events.exception;
                 record.attempts_begun = self.events.attempts_begun;
                 let status = self.status.unwrap_or_default();
-                record.is_error = status.code.0 == 2;
+                record.is_error = status.code.0 == Some(2);
                 record.message = Value::text("", &status.message.0);
             }
             Signal::Logs => {
@@ -249,7 +258,9 @@ impl Fields<'_> {
                     0 => observed,
                     nanos => nanos,
                 };
-                if let Some(body) = self.body.and_then(|body| body.string_value) {
+                // A longer one is no name of an event.
+                let body = self.body.filter(|body| body.get().len() <= BODY_BYTES_MAX);
+                if let Some(body) = body.and_then(scalar).and_then(|body| body.string_value) {
                     record.take_body(&body.0);
                 }
             }
@@ -263,9 +274,14 @@ impl Scalar<'_> {
         self.string_value
             .and_then(|text| Value::text(key, &text.0))
             .or(self.bool_value.map(Value::Truth))
-            .or(self.int_value.map(|whole| Value::Integer(whole.0)))
-            .or(self.double_value.map(Value::Number))
+            .or(self.int_value.and_then(|whole| whole.0).map(Value::Integer))
+            .or(self.double_value.and_then(|real| real.0).map(Value::Number))
     }
+}
+
+/// A value that is wanted; one that cannot be read counts as absent.
+fn scalar(raw: &RawValue) -> Option<Scalar<'_>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// An id in hexadecimal; zero where it is not one.
@@ -318,8 +334,8 @@ impl<'de> Deserialize<'de> for Attributes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut attributes = Self::default();
         each(deserializer, |pair: Pair<'de>| {
-            if let Some(key) = kept(&pair.key)
-                && let Some(value) = pair.value.and_then(|value| value.value(key))
+            if let Some(key) = kept(&pair.key.0)
+                && let Some(value) = pair.value.and_then(scalar).and_then(|it| it.value(key))
             {
                 attributes.insert(key, value);
             }
@@ -332,12 +348,13 @@ impl<'de> Deserialize<'de> for Identity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut identity = Self::default();
         each(deserializer, |pair: Pair<'de>| {
-            let text = pair.value.and_then(|value| value.string_value).unwrap_or_default();
-            match &*pair.key {
-                "service.name" => identity.service = text.0.into_owned(),
-                "service.instance.id" => identity.instance = text.0.into_owned(),
-                _ => {}
-            }
+            let field = match &*pair.key.0 {
+                "service.name" => &mut identity.service,
+                "service.instance.id" => &mut identity.instance,
+                _ => return,
+            };
+            let text = pair.value.and_then(scalar).and_then(|value| value.string_value);
+            *field = text.unwrap_or_default().0.into_owned();
         })?;
         Ok(identity)
     }

@@ -18,6 +18,7 @@ mod tests;
 mod vercel_ai;
 
 use std::fmt::Write;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use crate::intake::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, Sighting};
@@ -46,6 +47,24 @@ const EVENTS: [Reader; 3] = [claude_code::read_event, codex::read, gemini_cli::r
 /// Attributes that hold the HTTP status, the newer name first.
 const STATUS: [&str; 3] = ["http.response.status_code", "http.status_code", "status_code"];
 
+/// What tells events apart that have no number and no id: the clock of JavaScript has milliseconds,
+/// and in one of them many calls may fail.
+const TELLS_APART: [&str; 13] = [
+    "session.id",
+    "event.sequence",
+    "prompt.id",
+    "prompt_id",
+    "model",
+    "model_name",
+    "attempt",
+    "http.response.status_code",
+    "http.status_code",
+    "status_code",
+    "duration_ms",
+    "duration",
+    "event.kind",
+];
+
 /// Operations that call a model once; agents, tools and workflows hold such calls.
 const CALLS: [&str; 7] = [
     "chat",
@@ -59,6 +78,9 @@ const CALLS: [&str; 7] = [
 
 /// Providers whose names begin with a company's that makes several.
 const COMPANIES: [&str; 5] = ["aws", "azure", "gcp", "google", "ibm"];
+
+/// Most attempts of one call believed.
+const ATTEMPTS_MAX: u32 = 1_000;
 
 /// What a record means.
 pub(super) fn read(record: &Record) -> Reading {
@@ -98,7 +120,18 @@ fn gen_ai_sighting(record: &Record, layer: Layer, basis: Basis) -> Sighting {
 }
 
 fn seen(sighting: Sighting) -> Option<Reading> {
-    Some(Reading::Seen(Box::new(sighting)))
+    Some(Reading::Seen(Box::new(sighting.with_id_in_text())))
+}
+
+/// What these say, each once.
+fn ids(record: &Record, keys: &[&str]) -> Vec<String> {
+    let mut ids = Vec::new();
+    for id in keys.iter().filter_map(|key| record.attributes.text(&[key])) {
+        if !ids.iter().any(|known| known == id) {
+            ids.push(id.to_owned());
+        }
+    }
+    ids
 }
 
 const fn ignored(reason: Ignored) -> Option<Reading> {
@@ -132,8 +165,27 @@ fn provider(record: &Record, keys: &[&str]) -> Option<String> {
 /// The host that was asked. The base URL of OpenLLMetry tells more than its provider's name, which
 /// is that of the SDK.
 fn host(record: &Record) -> Option<String> {
-    let keys = ["server.address", "url.full", "http.url", "gen_ai.openai.api_base"];
-    owned(record.attributes.text(&keys))
+    let at = |address, port| address_at(record, address, port);
+    let urls = ["url.full", "http.url", "gen_ai.openai.api_base"];
+    at("server.address", "server.port")
+        .or_else(|| owned(record.attributes.text(&urls)))
+        .or_else(|| owned(record.attributes.text(&["http.host"])))
+        .or_else(|| at("net.peer.name", "net.peer.port"))
+}
+
+/// An address with its port, which tells servers of one machine apart; what has a port already, or
+/// is a whole URL, stays as it is.
+fn address_at(record: &Record, address: &str, port: &str) -> Option<String> {
+    let address = record.attributes.text(&[address])?;
+    let is_port = |port: &f64| port.fract() == 0.0 && (1.0..=65_535.0).contains(port);
+    let Some(port) = record.attributes.number(&[port]).filter(is_port) else {
+        return Some(address.to_owned());
+    };
+    if address.parse::<Ipv6Addr>().is_ok() {
+        return Some(format!("[{address}]:{port}"));
+    }
+    let has_port = address.contains(':') && !address.ends_with(']');
+    Some(if has_port { address.to_owned() } else { format!("{address}:{port}") })
 }
 
 fn duration_ms(record: &Record) -> Option<Duration> {
@@ -142,8 +194,8 @@ fn duration_ms(record: &Record) -> Option<Duration> {
 
 /// The attempt's number, from 1.
 fn attempt(record: &Record) -> Option<u32> {
-    let number = record.attributes.number(&["attempt"])?;
-    (1.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
+    let number = record.attributes.number(&["attempt"]).filter(|number| *number >= 1.0)?;
+    Some(number.min(f64::from(ATTEMPTS_MAX)) as u32)
 }
 
 /// How it ended: any evidence of an error outranks the status.
@@ -199,11 +251,18 @@ fn replay_key(record: &Record) -> Option<String> {
         Signal::Traces => Some(hex(&[&place.trace[..], &place.span])),
         Signal::Logs => {
             let attributes = &record.attributes;
-            let session = attributes.text(&["session.id"]).unwrap_or(&record.service);
-            let sequence = attributes.word("event.sequence").unwrap_or_default();
             let request = attributes.text(&["client_request_id", "request_id", "auth.request_id"]);
-            let (name, ended, request) = (event(record), record.ended_ns, request.unwrap_or(""));
-            Some(format!("{session} {name} {sequence} {ended} {request}"))
+            let is_numbered = attributes.has("session.id") && attributes.has("event.sequence");
+            if record.ended_ns == 0 && request.is_none() && !is_numbered {
+                return None;
+            }
+            let (service, name, ended) = (&record.service, event(record), record.ended_ns);
+            let mut key = format!("{service} {name} {ended} {}", request.unwrap_or_default());
+            for part in TELLS_APART {
+                let word = attributes.word(part).unwrap_or_default();
+                write!(key, " {word}").expect("a string takes everything");
+            }
+            Some(key)
         }
     }
 }

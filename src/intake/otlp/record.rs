@@ -12,7 +12,7 @@ use super::{ExportError, RECORDS_MAX, Signal};
 /// Longest name of a span, scope or service kept, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 /// Longest body of a log record that can be the name of an event, in bytes.
-const EVENT_BYTES_MAX: usize = 64;
+pub(super) const EVENT_BYTES_MAX: usize = 64;
 /// Longest attempt believed: a day.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -9,7 +9,11 @@ use super::dashboard::{self, text};
 use super::{promql, rules};
 
 /// Metrics that no rule and no dashboard shows, each with the reason.
-const NOT_SHOWN: &[(&str, &str)] = &[];
+const NOT_SHOWN: &[(&str, &str)] = &[
+    ("brownout_operations_total", "beside attempts they would be read as the same thing"),
+    ("brownout_operation_errors_total", "the same"),
+    ("brownout_attempts_unclassified_total", "exists only for clients that tell of calls"),
+];
 
 /// What every Prometheus has of its own.
 const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];

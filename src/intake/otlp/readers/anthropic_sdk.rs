@@ -6,7 +6,7 @@
 use crate::intake::sighting::{Basis, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::Record;
-use super::{gen_ai_sighting, ignored, owned, seen};
+use super::{gen_ai_sighting, ids, ignored, seen};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     if !record.scope.starts_with("com.anthropic.sdk") {
@@ -24,7 +24,8 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         provider: sighting.provider.or_else(|| Some("anthropic".to_owned())),
         attempt: Some(resends + 1),
         resends,
-        request_id: owned(attributes.text(&["anthropic.request.id"])),
+        // Others know either the one or the other.
+        request_ids: ids(record, &["anthropic.request.id", "gen_ai.response.id"]),
         ..sighting
     })
 }

@@ -8,7 +8,10 @@ use crate::intake::sighting::{Basis, Ending, Evidence, Ignored, Layer, Reading, 
 
 use super::super::Signal;
 use super::super::record::Record;
-use super::{STATUS, attempt, duration_ms, event, evidence, hex, ignored, owned, seen, sighting};
+use super::{
+    ATTEMPTS_MAX, STATUS, attempt, duration_ms, event, evidence, hex, ids, ignored, owned, seen,
+    sighting,
+};
 
 /// Whom it asks unless it says otherwise.
 const PROVIDER: &str = "anthropic";
@@ -56,7 +59,8 @@ fn call(record: &Record, ending: Ending) -> Option<Reading> {
     }
     // It counts from 1 again when it asks for the whole after a stream broke off; each attempt's
     // beginning is an event of the span.
-    let attempt = attempt(record).max(Some(record.attempts_begun).filter(|begun| *begun > 0));
+    let begun = Some(record.attempts_begun.min(ATTEMPTS_MAX)).filter(|begun| *begun > 0);
+    let attempt = attempt(record).max(begun);
     let sighting = sighting(record, Layer::ClaudeCode, Basis::Operation);
     let replay_key = same_request(record, &ending).or(sighting.replay_key);
     seen(Sighting {
@@ -66,7 +70,7 @@ fn call(record: &Record, ending: Ending) -> Option<Reading> {
         duration: duration_ms(record).or(sighting.duration),
         attempt,
         resends: attempt.map_or(0, |attempt| attempt - 1),
-        request_id: owned(attributes.text(&["request_id", "client_request_id"])),
+        request_ids: ids(record, &["request_id", "client_request_id"]),
         replay_key,
         ..sighting
     })

@@ -8,7 +8,7 @@ use crate::domain::classify::Transport;
 use crate::intake::sighting::{Basis, Ending, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::Record;
-use super::{STATUS, duration_ms, event, evidence, ignored, owned, seen, sighting};
+use super::{STATUS, duration_ms, event, evidence, ids, ignored, owned, seen, sighting};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     let name = event(record).strip_prefix("codex.")?;
@@ -48,7 +48,7 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         duration: duration_ms(record),
         // It counts from 0, the retries only, and from 0 again after a stream that broke off.
         attempt: attributes.number(&["attempt"]).map(|number| number.clamp(0.0, 1e6) as u32 + 1),
-        request_id: owned(attributes.text(&["auth.request_id"])),
+        request_ids: ids(record, &["auth.request_id"]),
         ..sighting(record, Layer::Codex, Basis::Attempt)
     })
 }

@@ -6,7 +6,7 @@
 use crate::intake::sighting::{Basis, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::Record;
-use super::{gen_ai_sighting, ignored, is_call, owned, seen};
+use super::{gen_ai_sighting, ids, ignored, is_call, seen};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     let attributes = &record.attributes;
@@ -18,7 +18,7 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         return ignored(Ignored::Wrapper);
     }
     seen(Sighting {
-        request_id: owned(attributes.text(&["gen_ai.response.id"])),
+        request_ids: ids(record, &["gen_ai.response.id"]),
         ..gen_ai_sighting(record, Layer::GenAi, Basis::Operation)
     })
 }

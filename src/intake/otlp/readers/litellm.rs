@@ -7,10 +7,11 @@
 //! its callback. Spans of LiteLLM in a program do not say whether a router made them, which tells
 //! of each try, or the client of OpenAI below, which hides its own.
 
+use crate::intake::litellm::replay_key;
 use crate::intake::sighting::{Basis, Ending, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::Record;
-use super::{gen_ai_sighting, ignored, owned, seen};
+use super::{gen_ai_sighting, ids, ignored, owned, seen};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     if &*record.scope != "litellm" {
@@ -26,11 +27,22 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         Some(_) => Basis::Attempt,
         None => Basis::Operation,
     };
+    let call = attributes.text(&["litellm.call_id"]);
+    let sighting = gen_ai_sighting(record, Layer::LiteLlmSpan, basis);
+    let started = Some((record.started_ns + 500) / 1_000).filter(|_| record.started_ns > 0);
+    let has_failed = matches!(sighting.ending, Ending::Failed(_));
+    let shared = call.zip(started);
+    let shared = shared.map(|(call, started)| replay_key(basis, call, has_failed, started));
+    let mut request_ids = ids(record, &["gen_ai.response.id"]);
+    // Of a failure it gives the id of the call.
+    request_ids.retain(|id| Some(id.as_str()) != call);
     let mut sighting = Sighting {
         // The deployment, not the name of the group that callers use.
         model: owned(model),
-        call: owned(attributes.text(&["litellm.call_id"])),
-        ..gen_ai_sighting(record, Layer::LiteLlmSpan, basis)
+        call: owned(call),
+        request_ids,
+        replay_key: shared.or(sighting.replay_key),
+        ..sighting
     };
     if let Ending::Failed(evidence) = &mut sighting.ending {
         evidence.status.take_if(|status| *status == 500);

@@ -6,7 +6,7 @@
 use crate::intake::sighting::{Basis, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::Record;
-use super::{gen_ai_sighting, ignored, is_call, owned, seen};
+use super::{gen_ai_sighting, ids, ignored, is_call, seen};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     let library = record.scope.strip_prefix("opentelemetry.instrumentation.")?;
@@ -20,7 +20,7 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         return ignored(Ignored::Wrapper);
     }
     seen(Sighting {
-        request_id: owned(attributes.text(&["gen_ai.response.id"])),
+        request_ids: ids(record, &["gen_ai.response.id"]),
         ..gen_ai_sighting(record, Layer::OpenLlmetry, Basis::Operation)
     })
 }

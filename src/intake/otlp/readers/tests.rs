@@ -6,27 +6,55 @@ use super::super::{Encoding, Signal, read};
 use crate::domain::time::Timestamp;
 use crate::ground::config::Config;
 use crate::ground::names::Names;
-use crate::intake::sighting::{Basis, Reading};
+use crate::intake::sighting::{Basis, Reading, Sighting};
 
-/// One event or span, as `attempt|operation TARGET CLASS first|retry`, or why it is ignored.
-fn say(signal: Signal, scope: &str, name: &str, attributes: &[(&str, Value)]) -> String {
-    let attributes: Vec<Value> = attributes
+/// What is read of one event or span.
+fn reading(
+    signal: Signal,
+    scope: &str,
+    name: &str,
+    more: &Value,
+    pairs: &[(&str, Value)],
+) -> Reading {
+    let attributes: Vec<Value> = pairs
         .iter()
         .map(|(key, value)| {
             let kind = if value.is_number() { "intValue" } else { "stringValue" };
             json!({"key": key, "value": {kind: value}})
         })
         .collect();
-    let record = json!({"name": name, "eventName": name, "attributes": attributes});
+    let mut record = json!({"name": name, "eventName": name, "attributes": attributes});
+    for (field, value) in more.as_object().unwrap() {
+        record[field] = value.clone();
+    }
     let [groups, scopes, records] = match signal {
         Signal::Traces => ["resourceSpans", "scopeSpans", "spans"],
         Signal::Logs => ["resourceLogs", "scopeLogs", "logRecords"],
     };
     let scope = json!({"scope": {"name": scope}, records: [record]});
     let body = json!({groups: [{scopes: [scope]}]}).to_string();
-    let readings = read(body.as_bytes(), signal, Encoding::Json).unwrap();
-    let [reading] = readings.as_slice() else { panic!("{readings:?}") };
-    let sighting = match reading {
+    let mut readings = read(body.as_bytes(), signal, Encoding::Json).unwrap();
+    assert_eq!(readings.len(), 1, "{readings:?}");
+    readings.remove(0)
+}
+
+/// The only call that is seen in a record.
+fn sighting(
+    signal: Signal,
+    scope: &str,
+    name: &str,
+    more: &Value,
+    attributes: &[(&str, Value)],
+) -> Sighting {
+    match reading(signal, scope, name, more, attributes) {
+        Reading::Seen(sighting) => *sighting,
+        Reading::Ignored(reason) => panic!("{reason:?}"),
+    }
+}
+
+/// One event or span, as `attempt|operation TARGET CLASS first|retry`, or why it is ignored.
+fn say(signal: Signal, scope: &str, name: &str, attributes: &[(&str, Value)]) -> String {
+    let sighting = match reading(signal, scope, name, &json!({}), attributes) {
         Reading::Seen(sighting) => sighting,
         Reading::Ignored(reason) => return reason.as_str().to_owned(),
     };
@@ -218,4 +246,98 @@ fn spans_are_read_by_meaning() {
             "operation anthropic/gpt-5.5 overloaded first",
         ),
     ]);
+}
+
+/// A call of the Anthropic SDK's own span with these attributes.
+fn native(attributes: &[(&str, Value)]) -> Sighting {
+    let model = [("gen_ai.request.model", json!("claude-opus-4-7"))];
+    let attributes = [&model[..], attributes].concat();
+    sighting(Signal::Traces, "com.anthropic.sdk.python", "x", &json!({}), &attributes)
+}
+
+#[test]
+fn an_address_is_kept_with_its_port() {
+    for (address, port, expected) in [
+        (json!("127.0.0.1"), json!(9999), "127.0.0.1:9999"),
+        (json!("127.0.0.1"), json!("9999"), "127.0.0.1:9999"),
+        (json!("127.0.0.1:8080"), json!(9999), "127.0.0.1:8080"),
+        (json!("::1"), json!(9999), "[::1]:9999"),
+        (json!("[::1]"), json!(9999), "[::1]:9999"),
+        (json!("http://127.0.0.1/v1"), json!(9999), "http://127.0.0.1/v1"),
+        (json!("api.anthropic.com"), json!(0), "api.anthropic.com"),
+        (json!("api.anthropic.com"), json!("https"), "api.anthropic.com"),
+    ] {
+        for [host, number] in
+            [["server.address", "server.port"], ["net.peer.name", "net.peer.port"]]
+        {
+            let pairs = [(host, address.clone()), (number, port.clone())];
+            assert_eq!(native(&pairs).host.as_deref(), Some(expected), "{pairs:?}");
+        }
+    }
+    let old = [("http.host", json!("127.0.0.1:9999")), ("net.peer.name", json!("proxy"))];
+    assert_eq!(native(&old).host.as_deref(), Some("127.0.0.1:9999"));
+    let config = "providers: {anthropic: {base_url: 'http://127.0.0.1:9999'}}";
+    let names = Names::new(&Config::parse(config, "test.yaml").unwrap());
+    let told = native(&[("server.address", json!("127.0.0.1")), ("server.port", json!(9999))]);
+    assert!(names.serves(told.host.as_deref().unwrap()));
+}
+
+#[test]
+fn ids_of_the_request_and_of_its_answer_are_kept() {
+    let request = ("anthropic.request.id", json!("req_011CSHoEeqs5C35K2UUqR7Fy"));
+    let answer = ("gen_ai.response.id", json!("msg_01XFDUDYJgAACzvnptvVoYEL"));
+    let failed = ("error.type", json!("overloaded_error"));
+    let text = ("error.message", json!(r#"{"request_id":"req_011CSHoEeqs5C35K2UUqR7Fy"}"#));
+    for (pairs, expected) in [
+        (vec![answer.clone(), request.clone()], vec![&request.1, &answer.1]),
+        (vec![request.clone(), failed.clone(), text.clone()], vec![&request.1]),
+        (vec![failed, text], vec![&request.1]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|id| id.as_str().unwrap()).collect();
+        assert_eq!(native(&pairs).request_ids, expected, "{pairs:?}");
+    }
+}
+
+#[test]
+fn events_of_one_millisecond_are_told_apart() {
+    let model = |model: &str| ("model", json!(model));
+    let at = json!({"timeUnixNano": "1795473738741000000"});
+    let key = |more: &Value, attributes: &[(&str, Value)]| {
+        let name = "gemini_cli.api_error";
+        sighting(Signal::Logs, "gemini-cli", name, more, attributes).replay_key
+    };
+    let base = [model("gemini-2.5-pro"), ("status_code", json!(503)), ("duration_ms", json!(7))];
+    let same = key(&at, &base);
+    assert!(same.is_some());
+    assert_eq!(same, key(&at, &base), "the same event sent again");
+    for other in [
+        ("model", json!("gemini-2.5-flash")),
+        ("status_code", json!(429)),
+        ("duration_ms", json!(8)),
+        ("prompt_id", json!("prompt")),
+        ("session.id", json!("session")),
+    ] {
+        let mut pairs = base.to_vec();
+        pairs.retain(|(name, _)| *name != other.0);
+        pairs.push(other);
+        assert_ne!(key(&at, &pairs), same, "{pairs:?}");
+    }
+    assert_eq!(key(&json!({}), &base), None, "without a time nothing tells events apart");
+    let numbered = [model("m"), ("session.id", json!("s")), ("event.sequence", json!(3))];
+    assert!(key(&json!({}), &numbered).is_some());
+}
+
+#[test]
+fn no_more_than_a_thousand_attempts_are_believed() {
+    for told in [json!(4_000_000_000_u64), json!("1e300"), json!(1_001)] {
+        let pairs = [("model", json!("m")), ("status_code", json!(529)), ("attempt", told)];
+        let name = "claude_code.api_error";
+        let told = sighting(Signal::Logs, "", name, &json!({}), &pairs);
+        assert_eq!((told.attempt, told.resends), (Some(1_000), 999), "{pairs:?}");
+    }
+    let events = vec![json!({"name": "gen_ai.request.attempt"}); 1_500];
+    let name = "claude_code.llm_request";
+    let pairs = [("gen_ai.request.model", json!("m"))];
+    let told = sighting(Signal::Traces, "", name, &json!({"events": events}), &pairs);
+    assert_eq!(told.resends, 999);
 }

@@ -7,7 +7,7 @@
 use crate::intake::sighting::{Basis, Ending, Ignored, Layer, Reading, Sighting};
 
 use super::super::record::{Record, millis};
-use super::{hex, host, ignored, owned, provider, seen, sighting};
+use super::{hex, host, ids, ignored, owned, provider, seen, sighting};
 
 pub(super) fn read(record: &Record) -> Option<Reading> {
     let attributes = &record.attributes;
@@ -23,7 +23,7 @@ pub(super) fn read(record: &Record) -> Option<Reading> {
         host: host(record),
         model: owned(attributes.text(&["gen_ai.request.model", "ai.model.id"])),
         time_to_first_token: ttft,
-        request_id: owned(attributes.text(&["ai.response.id", "gen_ai.response.id"])),
+        request_ids: ids(record, &["ai.response.id", "gen_ai.response.id"]),
         call: (place.parent != [0; 8]).then(|| hex(&[&place.trace[..], &place.parent])),
         ..sighting(record, Layer::VercelAi, Basis::Attempt)
     };
