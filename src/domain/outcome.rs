@@ -260,17 +260,10 @@ pub struct Outcome {
     /// Attempts before this one of which it is only known that they happened, not what they
     /// ended as.
     pub unclassified: u32,
-    /// The success that was counted of the same attempt before: this outcome takes its place.
-    pub replaces: Option<Replaced>,
-}
-
-/// A success that was counted too early: on its first content, or by a source that is blind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replaced {
-    /// When it was said to have ended.
-    pub at: Timestamp,
-    /// How many attempts it stood for.
-    pub count: u32,
+    /// When the success ended that was counted of the same attempt too early: on its first content,
+    /// or by a source that is blind. This outcome takes its place, so target, scope, attempt and
+    /// count are what was counted.
+    pub replaces: Option<Timestamp>,
 }
 
 impl Outcome {
@@ -298,10 +291,10 @@ impl Outcome {
         }
     }
 
-    /// Whether it is a first attempt by a source that sees whatever can go wrong with one.
+    /// Whether it is a first attempt of a client by a source that sees whatever a probe would see.
     pub fn is_evident(&self) -> bool {
         let is_first = self.basis == Basis::Attempt && self.attempt == Attempt::First;
-        is_first && self.layer.can_clear(Basis::Attempt)
+        is_first && self.source == Source::Client && self.layer.can_clear(Basis::Attempt)
     }
 }
 

@@ -187,7 +187,8 @@ impl Names {
     pub fn knows(&self, provider: &str) -> bool {
         let Ok(named) = self.provider_named(provider) else { return false };
         let is_at_home = |known: &catalog::Known| !known.hosts.is_empty();
-        self.hosts.values().flatten().any(|it| *it == named)
+        let configured = self.patterns.iter().map(|(_, provider)| provider);
+        configured.chain(self.hosts.values().flatten()).any(|it| *it == named)
             || catalog::named(named.as_str()).is_some_and(is_at_home)
     }
 

@@ -33,11 +33,16 @@ const JSON_TYPES: [&str; 5] = [
     "application/json-lines",
 ];
 
+/// The content-type without its parameters, in lower case; empty where there is none.
+pub(super) fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
 /// Refuses a body that does not claim to be JSON.
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = value.split(';').next().unwrap_or("").trim();
-    if JSON_TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+    let essence = essence(headers);
+    if JSON_TYPES.contains(&essence.as_str()) {
         return Ok(());
     }
     let message = if essence.is_empty() {

@@ -9,7 +9,8 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::domain::classify::MatchedBy;
 use crate::domain::layer::Layer;
-use crate::domain::outcome::{Class, Outcome, Replaced, Scope};
+use crate::domain::outcome::{Attempt, Class, Outcome, Scope};
+use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
 use crate::ground::names::Names;
 use crate::ground::self_stats::SelfStats;
@@ -49,15 +50,23 @@ pub(super) struct Recall {
     pub(super) waiting: Waiting,
 }
 
+/// A success that was counted, should something have to take its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Counted {
+    target: Target,
+    scope: Scope,
+    at: Timestamp,
+    attempt: Attempt,
+    count: u32,
+}
+
 /// What is remembered of an attempt that was reported with the id of its call.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Admission {
     /// It was counted as `ok` on its first content.
     Open {
         /// What was counted.
-        counted: Replaced,
-        /// In which part of the provider.
-        scope: Scope,
+        counted: Box<Counted>,
         /// Whether its call was counted as well.
         is_final: bool,
     },
@@ -66,22 +75,22 @@ pub(super) enum Admission {
 }
 
 /// Who told of a request first, and what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct First {
     layer: Layer,
-    /// The success that was counted; `None` for a failure, which stands.
-    ok: Option<Replaced>,
+    /// The success that a blind layer told; what others told stands.
+    doubtful: Option<Box<Counted>>,
 }
 
 /// Whether a request was told of before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Told {
     /// It is new, or the same layer tells more of it.
     New,
     /// Another layer told of it.
     Before,
     /// A layer that is blind to this failure told of a success.
-    Wrongly(Replaced),
+    Wrongly(Box<Counted>),
 }
 
 /// An id is remembered for at least this long: the longest retry of the usual clients.
@@ -115,26 +124,47 @@ impl Recall {
         now: Timestamp,
     ) -> Told {
         let (layer, basis) = (outcome.layer, outcome.basis);
-        let ids = request_ids.filter(|id| id.len() >= REQUEST_ID_MIN);
+        // Many attempts at once are not one request, whatever they are called.
+        let is_one = outcome.count == 1;
+        let ids = request_ids.filter(move |id| is_one && id.len() >= REQUEST_ID_MIN);
         let first = ids.clone().find_map(|id| self.requests.get((basis, id), now));
-        let is_ok = outcome.class == Class::Ok;
-        let ok = is_ok.then_some(Replaced { at: outcome.at, count: outcome.count });
+        let (is_ok, sees) = (outcome.class == Class::Ok, layer.can_clear(basis));
         let told = match first {
             Some(first) if first.layer == layer => Told::New,
-            Some(First { layer: blind, ok: Some(counted) })
-                if !is_ok && layer.can_clear(basis) && !blind.can_clear(basis) =>
-            {
-                Told::Wrongly(counted)
-            }
+            Some(First { doubtful: Some(counted), .. }) if !is_ok && sees => Told::Wrongly(counted),
             Some(_) => Told::Before,
             None => Told::New,
         };
         if told != Told::Before {
+            let doubtful = (is_ok && !sees).then(|| Box::new(Counted::of(outcome)));
             ids.for_each(|id| {
-                self.requests.put((basis, id), First { layer, ok }, now);
+                self.requests.put((basis, id), First { layer, doubtful: doubtful.clone() }, now);
             });
         }
         told
+    }
+}
+
+impl Counted {
+    /// What is counted with this outcome.
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        Self {
+            target: outcome.target.clone(),
+            scope: outcome.scope.clone(),
+            at: outcome.at,
+            attempt: outcome.attempt,
+            count: outcome.count,
+        }
+    }
+
+    /// Lets an outcome take the place of what was counted: the same attempt, wherever and however
+    /// it was named, so that no count falls by it.
+    pub(super) fn give_way_to(self, outcome: &mut Outcome) {
+        outcome.replaces = Some(self.at);
+        outcome.target = self.target;
+        outcome.scope = self.scope;
+        outcome.attempt = self.attempt;
+        outcome.count = self.count;
     }
 }
 

@@ -174,10 +174,8 @@ impl Origin {
             },
             Self::Sdk => {
                 let provider = payload.custom_llm_provider.text().unwrap_or_default();
-                let basis = match ASKED_ONCE.contains(&&*provider) {
-                    true => Basis::Attempt,
-                    false => Basis::Operation,
-                };
+                let is_asked_once = ASKED_ONCE.contains(&&*provider);
+                let basis = if is_asked_once { Basis::Attempt } else { Basis::Operation };
                 Standing { basis, ..attempt }
             }
         }
@@ -212,11 +210,9 @@ fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
     let (started, ended) = (payload.start_time.number(), payload.end_time.number());
     let first = payload.completion_start_time.number().filter(|first| Some(*first) < ended);
     let since_start = |end: Option<f64>| seconds(end? - started?);
-    let mut request_ids =
-        vec![error.error_provider_request_id, headers.provider_request_id, headers.request_id];
-    // One of them says it, whichever.
-    request_ids.retain(|id| id.text().is_some());
-    request_ids.truncate(1);
+    let request_id =
+        [error.error_provider_request_id, headers.provider_request_id, headers.request_id];
+    let request_id = request_id.iter().find_map(Loose::owned);
     let call_id = payload.litellm_call_id.owned();
     // Of a failure it is the id of the call.
     let answer = payload.id.owned().filter(|id| call_id.as_ref() != Some(id));
@@ -230,7 +226,7 @@ fn read_one(payload: &[u8]) -> Result<Reading, Refusal> {
         time_to_first_token: since_start(first),
         attempt,
         resends,
-        request_ids: request_ids.iter().filter_map(Loose::owned).chain(answer).collect(),
+        request_ids: request_id.into_iter().chain(answer).collect(),
         replay_key: call_id.map(|call| {
             let micros = started.and_then(seconds).map(|start| (start.as_nanos() + 500) / 1_000);
             let micros = micros.and_then(|micros| micros.try_into().ok()).unwrap_or(0);

@@ -171,10 +171,7 @@ impl Reports {
         }
         match recall.told(ties.request_id.as_deref().into_iter(), &outcome, now) {
             Told::New => {}
-            Told::Wrongly(counted) => {
-                outcome.replaces = Some(counted);
-                outcome.count = counted.count;
-            }
+            Told::Wrongly(counted) => counted.give_way_to(&mut outcome),
             Told::Before => {
                 self.door.ignore(Ignored::RequestId, 1);
                 return None;

@@ -145,15 +145,20 @@ impl Door {
         outcomes: &mut Vec<Outcome>,
     ) {
         let ids = || call.sighting.request_ids.iter().map(String::as_str);
-        let (attempts, total) = attempts(&call);
+        let (mut attempts, total) = attempts(&call);
+        let below = attempts.len() as u32;
         // Of its attempts the last one has the request's id.
-        if let Some(last) = attempts.last() {
-            if recall.told(ids(), last, now) == Told::Before {
-                self.ignore(Ignored::RequestId, attempts.len() as u64);
-            } else {
-                taken.accepted += attempts.len() as u64;
-                outcomes.extend(attempts.iter().cloned());
+        if let Some(last) = attempts.last_mut() {
+            match recall.told(ids(), last, now) {
+                Told::New => {}
+                Told::Wrongly(counted) => counted.give_way_to(last),
+                Told::Before => {
+                    self.ignore(Ignored::RequestId, u64::from(below));
+                    attempts.clear();
+                }
             }
+            taken.accepted += attempts.len() as u64;
+            outcomes.append(&mut attempts);
         } else if call.sighting.basis == Basis::Attempt {
             self.ignore(Ignored::Wrapper, call.below.len() as u64);
         }
@@ -163,11 +168,11 @@ impl Door {
         }
         match recall.told(ids(), &outcome, now) {
             Told::New => {}
-            Told::Wrongly(counted) => outcome.replaces = Some(counted),
+            Told::Wrongly(counted) => counted.give_way_to(&mut outcome),
             Told::Before => return self.leave_out(Ignored::RequestId, taken),
         }
-        if !attempts.is_empty() {
-            outcome.unclassified = total.saturating_sub(attempts.len() as u32);
+        if below > 0 {
+            outcome.unclassified = total - below;
             outcome.attempt = Attempt::from_number(total);
         }
         if is_retry(&call.sighting, outcome.class, recall, now) {
@@ -282,10 +287,11 @@ fn attempts(call: &Call) -> (Vec<Outcome>, u32) {
 
 /// What says whose process tells of which target, where a process can be told from others.
 fn process<'a>(sighting: &'a Sighting, outcome: &'a Outcome) -> Option<impl std::hash::Hash + 'a> {
+    // Name and instance; the SDKs make up a name where there is none.
     let service = sighting.service.as_str();
     let is_named = !service.starts_with('/') && !service.starts_with("unknown_service");
-    let instruments = sighting.layer.instruments_a_process() && is_named && !service.is_empty();
-    instruments.then_some((service, &outcome.target, outcome.basis))
+    let is_one_of_several = sighting.layer.instruments_a_process() && is_named;
+    is_one_of_several.then_some((service, &outcome.target, outcome.basis))
 }
 
 fn note_layer(call: &Call, recall: &mut Recall, now: Timestamp) {

@@ -82,6 +82,11 @@ impl Bench {
         }
     }
 
+    /// How often the target is probed, if at all.
+    pub(super) fn probe_interval(&self) -> Option<Duration> {
+        self.probe_interval
+    }
+
     /// What to publish of one signal.
     pub(super) fn publish(&self, signal: Signal, grids: &Grids) -> Verdict {
         let (state, is_aged) = self.seeing.publish(signal, grids);

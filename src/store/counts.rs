@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::layer::Basis;
-use crate::domain::outcome::{Attempt, Class, Outcome, Replaced, Scope, Source};
+use crate::domain::outcome::{Attempt, Class, Outcome, Scope, Source};
 use crate::domain::tally::Tally;
 use crate::domain::time::{Hour, MINUTE_MS, SECOND_MS, Timestamp};
 
@@ -106,8 +106,8 @@ impl Counts {
         if outcome.basis == Basis::Operation {
             return false;
         }
-        if let Some(replaced) = outcome.replaces {
-            self.take_back_ok(outcome, replaced, live, now);
+        if let Some(then) = outcome.replaces {
+            self.take_back_ok(outcome, then.min(now), live, now);
         }
         let series = self.series_mut(outcome);
         let row = (!about_us).then(|| hour_row(&mut series.hours, at.hour(), now.hour())).flatten();
@@ -150,9 +150,8 @@ impl Counts {
 
     /// Takes the success back that this outcome replaces. The number of attempts that Prometheus
     /// sees stays: what was a success becomes a failure.
-    fn take_back_ok(&mut self, outcome: &Outcome, replaced: Replaced, live: bool, now: Timestamp) {
-        let (attempt, count) = (outcome.attempt, u64::from(replaced.count));
-        let then = replaced.at.min(now);
+    fn take_back_ok(&mut self, outcome: &Outcome, then: Timestamp, live: bool, now: Timestamp) {
+        let (attempt, count) = (outcome.attempt, u64::from(outcome.count));
         let take_back = |slot: &mut [u32; Tally::COUNTS]| {
             let mut tally = Tally::from_counts(slot.map(u64::from));
             tally.take_back(Class::Ok, attempt, count);
@@ -168,9 +167,9 @@ impl Counts {
         if let Some(slot) = self.recent_by_source.slot_mut(then, now) {
             let [by_source @ .., evident] = slot;
             let sum = &mut by_source[outcome.source.index()];
-            *sum = sum.saturating_sub(replaced.count);
-            if outcome.is_evident() && outcome.source == Source::Client {
-                *evident = evident.saturating_sub(replaced.count);
+            *sum = sum.saturating_sub(outcome.count);
+            if outcome.is_evident() {
+                *evident = evident.saturating_sub(outcome.count);
             }
         }
         let series = self.series_mut(outcome);
@@ -248,7 +247,7 @@ impl Counts {
             let [by_source @ .., evident] = slot;
             let sum = &mut by_source[outcome.source.index()];
             *sum = sum.saturating_add(outcome.count);
-            if outcome.is_evident() && outcome.source == Source::Client {
+            if outcome.is_evident() {
                 *evident = evident.saturating_add(outcome.count);
             }
         }

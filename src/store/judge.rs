@@ -53,7 +53,6 @@ pub(super) struct Judge {
     attempts: Bench,
     /// Made when the first operation comes.
     operations: Option<Box<Operations>>,
-    probe_interval: Option<Duration>,
     /// The signals as last shown, and when.
     shown: [SignalView; Signal::COUNT],
     shown_at: Timestamp,
@@ -90,7 +89,6 @@ impl Judge {
             heard: false,
             attempts,
             operations: None,
-            probe_interval,
             state: TargetState::Unknown,
             reason: Reason::NoEvidence,
             stale: false,
@@ -115,7 +113,7 @@ impl Judge {
             Basis::Attempt if outcome.attempt == Attempt::Retry => {}
             Basis::Attempt => self.attempts.feed(outcome, grids),
             Basis::Operation => {
-                let interval = self.probe_interval;
+                let interval = self.attempts.probe_interval();
                 let new = || Box::new(Operations::new(grids, interval));
                 self.operations.get_or_insert_with(new).feed(outcome, grids);
             }
@@ -154,7 +152,6 @@ impl Judge {
 
     /// Adopts another probe interval: evidence from sparse probes stays valid for longer.
     pub(super) fn set_probe_interval(&mut self, probe_interval: Option<Duration>) {
-        self.probe_interval = probe_interval;
         self.attempts.set_probe_interval(probe_interval);
         if let Some(operations) = &mut self.operations {
             operations.bench.set_probe_interval(probe_interval);

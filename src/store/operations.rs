@@ -3,7 +3,7 @@
 //! of attempts, because no state follows from them.
 
 use crate::domain::layer::Basis;
-use crate::domain::outcome::{Attempt, Class, Outcome, Replaced};
+use crate::domain::outcome::{Attempt, Class, Outcome};
 use crate::domain::tally::Tally;
 use crate::domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
 
@@ -39,8 +39,8 @@ impl OperationCounts {
         let count = u64::from(outcome.count);
         let unclassified = u64::from(outcome.unclassified) * count;
         let is_operation = outcome.basis == Basis::Operation;
-        if let Some(replaced) = outcome.replaces.filter(|_| is_operation) {
-            self.replace_ok(replaced, live, now);
+        if let Some(then) = outcome.replaces.filter(|_| is_operation) {
+            self.take_back_ok(then.min(now), count, live, now);
         }
         let mut tally = Tally::default();
         if is_operation {
@@ -59,9 +59,8 @@ impl OperationCounts {
         }
     }
 
-    fn replace_ok(&mut self, replaced: Replaced, live: bool, now: Timestamp) {
-        let count = u64::from(replaced.count);
-        self.each_slot(replaced.at.min(now), now, |slot| {
+    fn take_back_ok(&mut self, then: Timestamp, count: u64, live: bool, now: Timestamp) {
+        self.each_slot(then, now, |slot| {
             let mut sum = tally_of(slot);
             sum.take_back(Class::Ok, Attempt::First, count);
             *slot = counts_of(&sum, u64::from(slot[COUNTS - 1]));

@@ -198,6 +198,14 @@ async fn a_failure_that_the_first_to_tell_could_not_see_takes_the_place_of_its_s
     assert_eq!(answer.json()["accepted"], 1, "{answer:?}");
     assert_eq!(daemon.report(report(failed)).await.json()["accepted"], 1);
     seen(&daemon, "/windows/5m", &json!({"attempts": 1, "ok": 0, "overloaded": 1})).await;
+    // The same where the attempt is an HTTP client's and the failure its call's.
+    let other = json!({"provider": "anthropic", "model": "claude-opus-4-7", "status": 200,
+        "ts": now(), "request_id": "req_012345678905"});
+    let request = daemon.request(reqwest::Method::POST, "/v1/outcomes?mapping=plain");
+    let request = request.header("content-type", "application/json").body(other.to_string());
+    assert_eq!(daemon.send(request).await.json()["accepted"], 1);
+    export(&daemon, &[http(5, 2, 1, 6, 200), native(5, 1, 5, 0, Some("overloaded_error"))]).await;
+    seen(&daemon, "/windows/5m", &json!({"attempts": 2, "ok": 0, "overloaded": 2})).await;
     // A third word on it changes nothing.
     assert_eq!(daemon.report(report(json!({"class": "ok"}))).await.json()["accepted"], 1);
 }
@@ -316,6 +324,8 @@ async fn a_stream_counts_on_its_first_content_and_is_corrected_when_it_fails() {
         ),
         // The end is numbered, its beginning was not.
         (vec![admitted.clone(), with(&failed, numbered.clone())], 1, 0, 1, Value::Null, 2),
+        // It was counted as a first attempt, and stays one.
+        (vec![admitted.clone(), with(&failed, json!({"attempt": 2}))], 1, 0, 1, Value::Null, 2),
         // Numbered, so that a beginning that comes after its end is known for one.
         (
             vec![with(&failed, numbered.clone()), with(&admitted, numbered.clone())],
@@ -361,6 +371,9 @@ async fn a_stream_counts_on_its_first_content_and_is_corrected_when_it_fails() {
         let requests = "brownout_requests_total{provider=\"anthropic\",\
             model=\"claude-opus-4-7\",source=\"client\",attempt=\"first\"}";
         counted(&daemon, requests, attempts).await;
+        let retries = requests.replace("first", "retry") + " 0";
+        let (_, metrics) = daemon.get("/metrics").await;
+        assert!(metrics.lines().any(|line| line == retries), "{records:?}: none is a retry");
     }
 }
 

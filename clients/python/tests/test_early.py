@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import anthropic
 import openai
 import pytest
-from conftest import ASK, WEATHER, Daemon, Recorder, Simulator, wait_until
+from conftest import WEATHER, Daemon, Recorder, Simulator, wait_until
+from test_sdks import sync_calls
 from test_transports import CLAUDE, CLAUDE_END, CLAUDE_ERROR, LIBRARIES
 
 import brownout_reporter
@@ -35,35 +36,6 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sdk._base_client, "MAX_RETRY_DELAY", 0.002)
 
 
-def calls_of(simulator: Simulator, reporter: Reporter) -> List[Callable[[], Any]]:
-    """A whole answer and a stream of each SDK."""
-    claude = anthropic.Anthropic(
-        base_url=f"{simulator.url}/anthropic",
-        api_key="any",
-        http_client=brownout_reporter.http_client("anthropic", reporter=reporter, early=True),
-    )
-    gpt = brownout_reporter.watch(
-        openai.OpenAI(base_url=f"http://localhost:{simulator.port}/openai/v1", api_key="any"),
-        reporter=reporter,
-        early=True,
-    )
-
-    def claude_stream() -> None:
-        with claude.messages.stream(model="m", max_tokens=64, messages=ASK) as stream:
-            stream.get_final_message()
-
-    def gpt_stream() -> None:
-        for _ in gpt.chat.completions.create(model="m", messages=ASK, stream=True):
-            pass
-
-    return [
-        lambda: claude.messages.create(model="m", max_tokens=64, messages=ASK),
-        claude_stream,
-        lambda: gpt.chat.completions.create(model="m", messages=ASK),
-        gpt_stream,
-    ]
-
-
 def work(calls: List[Callable[[], Any]]) -> None:
     for call in calls * 25:
         with contextlib.suppress(anthropic.APIError, openai.APIError):
@@ -81,7 +53,7 @@ def test_the_counts_are_the_ledgers(daemon: Daemon, simulator: Simulator) -> Non
     for provider in ("anthropic", "openai"):
         simulator.weather(provider, **{**WEATHER, "stream_overloaded": 0.1, "latency_ms": 20})
     reporter = Reporter(daemon.url, interval_s=0.05)
-    calls = calls_of(simulator, reporter)
+    calls = sync_calls(simulator, reporter, early=True)
     threads = [threading.Thread(target=work, args=(calls,)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -49,15 +49,19 @@ async def attempted_async(call: Any) -> None:
         await call
 
 
-def sync_calls(simulator: Simulator, reporter: Reporter) -> List[Callable[[], Any]]:
+def sync_calls(
+    simulator: Simulator, reporter: Reporter, early: bool = False
+) -> List[Callable[[], Any]]:
     """One of each kind: whole and streamed, of every API."""
     claude = anthropic.Anthropic(
         base_url=anthropic_url(simulator),
         api_key="any",
-        http_client=brownout_reporter.http_client("anthropic", reporter=reporter),
+        http_client=brownout_reporter.http_client("anthropic", reporter=reporter, early=early),
     )
     gpt = brownout_reporter.watch(
-        openai.OpenAI(base_url=openai_url(simulator), api_key="any"), reporter=reporter
+        openai.OpenAI(base_url=openai_url(simulator), api_key="any"),
+        reporter=reporter,
+        early=early,
     )
 
     def claude_stream() -> None:

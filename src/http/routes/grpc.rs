@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Full};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::http::Context;
+use crate::http::body::essence;
 use crate::http::errors::ApiError;
 use crate::intake::otlp::{Encoding, Kind};
 use crate::intake::take::Taken;
@@ -95,13 +96,6 @@ async fn take(context: &Context, kind: Kind, request: Request) -> Result<Taken, 
         telemetry::take_bytes(context, kind, Encoding::Protobuf, bytes)
     };
     reading::decode(context, message, take).await
-}
-
-/// The content-type without its parameters.
-fn essence(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).unwrap_or("");
-    essence.trim().to_ascii_lowercase()
 }
 
 /// How messages are compressed where they are.

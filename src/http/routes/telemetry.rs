@@ -171,9 +171,7 @@ fn published(context: &Context, taken: Taken) -> Taken {
 }
 
 fn encoding_of(headers: &HeaderMap) -> Result<Encoding, ApiError> {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).unwrap_or("").trim();
-    match essence.to_ascii_lowercase().as_str() {
+    match body::essence(headers).as_str() {
         "application/x-protobuf" | "application/protobuf" => Ok(Encoding::Protobuf),
         "application/json" => Ok(Encoding::Json),
         _ => Err(ApiError::new(

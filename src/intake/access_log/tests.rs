@@ -195,13 +195,17 @@ fn haproxy_says_who_ended_it_and_when() {
     );
 }
 
-#[test]
-fn envoy_flags_its_own_answers() {
-    let base = json!({"emit_time": "2026-11-25T09:21:02.116Z", "model": "claude-opus-4-7",
+/// A good answer in Envoy's log.
+fn envoy_line() -> Value {
+    json!({"emit_time": "2026-11-25T09:21:02.116Z", "model": "claude-opus-4-7",
         "response_code": 200, "response_flags": "-", "response_code_details": "via_upstream",
         "upstream_host": "10.0.0.1:443", "authority": "api.anthropic.com", "duration": 42,
         "upstream_host_name": "10.0.0.1", "upstream_request_attempt_count": 1,
-        "gen_ai.provider.name": "a-route"});
+        "gen_ai.provider.name": "a-route"})
+}
+
+#[test]
+fn envoy_flags_its_own_answers() {
     let line = |code: u16, flags: &str, details: &str| {
         json!({"response_code": code, "response_flags": flags,
             "response_code_details": details})
@@ -210,7 +214,7 @@ fn envoy_flags_its_own_answers() {
     let behind = "upstream_reset_after_response_started{connection_termination}";
     check(
         "envoy",
-        &base,
+        &envoy_line(),
         &[
             (json!({}), "ok 200 42ms"),
             (line(529, "-", "via_upstream"), "overloaded 529 42ms"),
@@ -247,18 +251,13 @@ fn envoy_flags_its_own_answers() {
 
 #[test]
 fn envoys_router_logs_an_attempt_a_line() {
-    let base = json!({"emit_time": "2026-11-25T09:21:02.116Z", "model": "claude-opus-4-7",
-        "response_code": 200, "response_flags": "-", "response_code_details": "via_upstream",
-        "upstream_host": "10.0.0.1:443", "authority": "api.anthropic.com", "duration": 42,
-        "upstream_host_name": "10.0.0.1", "upstream_request_attempt_count": 1,
-        "gen_ai.provider.name": "a-route"});
     let router = |code: u16, flags: &str| {
         json!({"response_code": code, "response_flags": flags, "response_code_details": null,
             "upstream_request_attempt_count": 0})
     };
     check(
         "envoy",
-        &base,
+        &envoy_line(),
         &[
             (router(529, "-"), "overloaded 529 42ms"),
             (router(0, "UC"), "network - 42ms"),

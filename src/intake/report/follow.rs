@@ -1,10 +1,10 @@
 //! What follows on what: the end of a stream on its first content, a call on its last attempt.
 
 use crate::domain::layer::Basis;
-use crate::domain::outcome::{Class, Outcome, Replaced, Scope};
+use crate::domain::outcome::{Class, Outcome};
 use crate::domain::target::Target;
 use crate::domain::time::Timestamp;
-use crate::intake::door::{Admission, Recall};
+use crate::intake::door::{Admission, Counted, Recall};
 
 use super::record::Ties;
 
@@ -29,50 +29,38 @@ pub(super) fn outcomes(
             Some(Admission::Ended) if is_numbered => return Vec::new(),
             Some(Admission::Ended) | None => {}
         }
-        let open = Admission::Open {
-            counted: Replaced { at: outcome.at, count: outcome.count },
-            scope: outcome.scope.clone(),
-            is_final: ties.is_final,
-        };
+        let counted = Box::new(Counted::of(&outcome));
+        let open = Admission::Open { counted, is_final: ties.is_final };
         recall.admissions.put(key, open, now);
         // How long it takes is known at its end.
         outcome.duration = None;
         return with_call(outcome, ties.is_final, None);
     }
-    let Some(Open { counted, scope, is_final }) = close(op, ties, &outcome.target, recall, now)
-    else {
+    let Some((counted, is_final)) = close(op, ties, &outcome.target, recall, now) else {
         return with_call(outcome, ties.is_final, None);
     };
     // The caller broke off what was coming in well.
     if outcome.class == Class::Other {
         return Vec::new();
     }
-    outcome.replaces = Some(counted);
-    // It is the end of what began: that stream, there.
-    outcome.count = counted.count;
-    outcome.scope = scope;
+    counted.give_way_to(&mut outcome);
     if outcome.class == Class::Ok {
         // It was observed when it came.
         outcome.time_to_first_token = None;
     }
-    with_call(outcome, ties.is_final || is_final, is_final.then_some(counted))
+    let call_replaces = outcome.replaces.filter(|_| is_final);
+    with_call(outcome, ties.is_final || is_final, call_replaces)
 }
 
-/// An admission whose end has come.
-struct Open {
-    counted: Replaced,
-    scope: Scope,
-    is_final: bool,
-}
-
-/// Notes the end of an attempt; what was admitted of it before, with its number or without one.
+/// Notes the end of an attempt; what was admitted of it before, with its number or without one, and
+/// whether that was the last of its call.
 fn close(
     op: &str,
     ties: &Ties,
     target: &Target,
     recall: &mut Recall,
     now: Timestamp,
-) -> Option<Open> {
+) -> Option<(Counted, bool)> {
     let numbered = (ties.attempt > 0).then_some(ties.attempt);
     for attempt in numbered.into_iter().chain([0]) {
         let key = (op, attempt, target);
@@ -81,20 +69,19 @@ fn close(
         if before.is_some() || attempt > 0 {
             recall.admissions.put(key, Admission::Ended, now);
         }
-        if let Some(Admission::Open { counted, scope, is_final }) = before {
-            return Some(Open { counted, scope, is_final });
+        if let Some(Admission::Open { counted, is_final }) = before {
+            return Some((*counted, is_final));
         }
     }
     None
 }
 
-/// The outcome, and that of its call where it is the last attempt. `counted` is the success that
-/// was counted of the call, if one was.
-fn with_call(outcome: Outcome, is_final: bool, counted: Option<Replaced>) -> Vec<Outcome> {
+/// The outcome, and that of its call where it is the last attempt. `replaces` is when the call was
+/// counted as a success, if it was.
+fn with_call(outcome: Outcome, is_final: bool, replaces: Option<Timestamp>) -> Vec<Outcome> {
     if !is_final {
         return vec![outcome];
     }
-    let call =
-        Outcome { basis: Basis::Operation, unclassified: 0, replaces: counted, ..outcome.clone() };
+    let call = Outcome { basis: Basis::Operation, unclassified: 0, replaces, ..outcome.clone() };
     vec![outcome, call]
 }

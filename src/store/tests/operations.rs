@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::layer::{Basis, Layer};
-use crate::domain::outcome::Replaced;
 use crate::domain::state::SignalState;
 
 /// A call told by a library that says how often it tried.
@@ -166,7 +165,7 @@ fn a_success_counted_on_its_first_content_is_taken_back_when_the_stream_fails() 
         let failed = Outcome {
             class: Class::Overloaded,
             at: at(400),
-            replaces: Some(Replaced { at: at(0), count: 1 }),
+            replaces: Some(at(0)),
             ..admitted.clone()
         };
         store.record(&[failed], Arrival::Live, at(400));
@@ -200,7 +199,7 @@ fn what_completes_a_success_counts_no_second_attempt() {
     let admitted = outcome("a/m", Class::Ok, 0);
     let complete = Outcome {
         at: at(30),
-        replaces: Some(Replaced { at: at(0), count: 1 }),
+        replaces: Some(at(0)),
         duration: Some(Duration::from_secs(30)),
         ..admitted.clone()
     };
